@@ -1,0 +1,1 @@
+//! The command line: arguments, prompts, progress, colours, JSON, exit codes. Nothing below it prints or prompts.

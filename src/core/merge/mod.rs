@@ -1,0 +1,1 @@
+//! Three-way merges by kind of file.

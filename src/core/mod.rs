@@ -1,0 +1,9 @@
+//! The pure room: names, ids, decisions and merges. No file, network, clock, randomness or environment.
+
+pub mod device;
+pub mod id;
+pub mod kind;
+pub mod merge;
+pub mod origin;
+pub mod path;
+pub mod stat;

@@ -1,0 +1,1 @@
+//! What this machine remembers between runs: the lock and the index.
