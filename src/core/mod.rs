@@ -3,6 +3,7 @@
 pub mod device;
 pub mod id;
 pub mod kind;
+pub mod lines;
 pub mod merge;
 pub mod origin;
 pub mod path;

@@ -1,1 +1,32 @@
 //! One file per use case; composes the rooms below.
+
+mod apply;
+mod beside;
+mod conflicts;
+mod content;
+mod context;
+mod fetch;
+mod heads;
+mod init;
+mod merges;
+mod open;
+mod projects;
+mod report;
+mod seal;
+mod selection;
+mod settings;
+mod status;
+mod steps;
+mod survey;
+mod sync;
+mod titles;
+
+pub use conflicts::{ConflictItem, Conflicts, Difference, Keep, diff};
+pub use context::{Clock, Context, SystemClock};
+pub use init::{InitOptions, Initialised, Passphrase, init};
+pub use open::{OpenVault, claude_folder, joined};
+pub use report::{Action, Item, Report, Trouble};
+pub use selection::{Request, Selection};
+pub use settings::write as write_settings;
+pub use status::{Status, status};
+pub use sync::{Direction, SyncOptions, sync, sync_with};

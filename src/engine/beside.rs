@@ -1,0 +1,88 @@
+//! Conflicts on disk: the vault's version stands beside the local file as `<name>.conflict.<YYYYMMDD-HHMMSS>`.
+
+use std::io::Write;
+
+use super::apply::Applied;
+use super::content::{Version, write_content};
+use super::context::Context;
+use super::open::OpenVault;
+use super::report::Action;
+use super::steps::Step;
+use super::survey::hash_prefix;
+use crate::core::id::ContentHash;
+use crate::error::{Error, Kind, Result};
+use crate::local::{self, Expected, Written};
+
+impl OpenVault {
+    /// Sets the vault's version of a path beside the local file, unless it stands there already. The base stays.
+    pub(super) fn set_beside(&mut self, context: &Context<'_>, step: &Step, why: &str) -> Result<Applied> {
+        let version = step.remote.as_ref().ok_or_else(|| {
+            Error::new(Kind::Damaged, format!("the vault's version of {} cannot be found", step.path))
+        })?;
+        let note = format!("{why}; run `csync conflicts`");
+        let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
+        let mut stale = Vec::new();
+        let mut there = false;
+        for beside in local::conflict_files_of(&open.root, &step.relative) {
+            if self.beside_hash(step, &beside)? == Some(version.head.hash) {
+                there = true;
+            } else {
+                stale.push(beside);
+            }
+        }
+        if !there {
+            self.write_beside(context, step, version)?;
+        }
+        // An older version of the vault, untouched since we set it there, says nothing that the newer one does not.
+        for beside in stale {
+            let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
+            let hash = self.beside_hash(step, &beside)?;
+            if self.set_beside_before(&beside, hash)?
+                && let Some(stat) = open.root.stat(&beside)?
+            {
+                open.root.remove(&beside, stat)?;
+            }
+        }
+        Ok(Applied::Waiting { action: Action::Conflict, note })
+    }
+
+    fn write_beside(&mut self, context: &Context<'_>, step: &Step, version: &Version) -> Result<()> {
+        let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
+        let name = format!("{}.conflict.{}", step.relative, context.conflict_suffix());
+        let written = open.root.replace(
+            &name,
+            &Expected::Absent,
+            version.head.mode & 0o600,
+            Some(version.head.modified),
+            &mut |out: &mut dyn Write| {
+                write_content(&self.mirror, &self.vault, version, 0, self.vault.hasher(&version.head.path), out)
+            },
+        )?;
+        if matches!(written, Written::Moved) {
+            return Err(Error::new(Kind::General, format!("{name} is already there, with something else in it"))
+                .hint("move it away and run the same command again"));
+        }
+        self.index.set_meta(&beside_key(&name), &version.head.hash.to_string())?;
+        Ok(())
+    }
+
+    /// Whether a conflict file is as csync wrote it, going by the hash of what it holds now.
+    pub(super) fn set_beside_before(&self, beside: &str, hash: Option<ContentHash>) -> Result<bool> {
+        let written = self.index.meta(&beside_key(beside))?;
+        Ok(written.is_some() && written == hash.map(|hash| hash.to_string()))
+    }
+
+    /// The hash that a file beside `step`'s would have as a version of it; `None` where it is gone.
+    pub(super) fn beside_hash(&self, step: &Step, beside: &str) -> Result<Option<ContentHash>> {
+        let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
+        let Some(stat) = open.root.stat(beside)? else { return Ok(None) };
+        let mut file = open.root.reader(beside)?.file;
+        let mut hasher = self.vault.hasher(&step.path);
+        hash_prefix(&mut file, beside, stat.size, &mut hasher)?;
+        Ok(Some(hasher.finalize()))
+    }
+}
+
+fn beside_key(relative: &str) -> String {
+    format!("beside:{relative}")
+}

@@ -1,0 +1,383 @@
+//! `conflicts` and `diff`: the paths whose two versions do not merge, both sides of them, and a person's decision.
+
+use std::collections::BTreeMap;
+
+use super::apply::unfinished;
+use super::content::{Version, read_content, write_content};
+use super::context::Context;
+use super::merges::LineWriter;
+use super::open::OpenVault;
+use super::projects::local_path;
+use super::report::{Action, Item};
+use super::selection::Selection;
+use super::steps::{Step, Steps};
+use super::survey::{LocalFile, Survey, hash_file, open_file};
+use crate::core::kind::FileKind;
+use crate::core::merge;
+use crate::core::path::LogicalPath;
+use crate::core::plan::Decision;
+use crate::core::progress::Phase;
+use crate::core::stat::Timestamp;
+use crate::error::{Error, Kind, Result};
+use crate::local::{self, Expected, Written};
+use crate::state::Agreed;
+
+/// One conflict, and what a person needs to decide.
+#[derive(Debug, Clone)]
+pub struct ConflictItem {
+    /// What it is, in terms that a person knows.
+    pub item: Item,
+    /// What kind of file it is.
+    pub kind: FileKind,
+    /// The local file.
+    pub file: std::path::PathBuf,
+    /// The conflict files beside it.
+    pub beside: Vec<std::path::PathBuf>,
+    /// Size and time of the local version; `None` where it was deleted here.
+    pub local: Option<(u64, Timestamp)>,
+    /// Size and time of the vault's version; `None` where it was deleted there.
+    pub remote: Option<(u64, Timestamp)>,
+    /// Whether both can be kept.
+    pub both: bool,
+}
+
+/// A person's decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The local version; it is sent at the next sync.
+    Local,
+    /// The vault's version; it replaces the local one.
+    Remote,
+    /// Both: the vault's version stands as a session or file of its own.
+    Both,
+}
+
+/// Two versions of a path, to compare.
+#[derive(Debug)]
+pub struct Difference {
+    /// What it is.
+    pub item: Item,
+    /// What kind of file it is.
+    pub kind: FileKind,
+    /// The local version, and its time.
+    pub local: Option<(Vec<u8>, Timestamp)>,
+    /// The vault's version, its time and its device.
+    pub remote: Option<(Vec<u8>, Timestamp, String)>,
+}
+
+/// The conflicts that wait, held open to be looked at and resolved.
+pub struct Conflicts {
+    open: OpenVault,
+    survey: Survey,
+    steps: Steps,
+    base: BTreeMap<LogicalPath, Agreed>,
+}
+
+impl Conflicts {
+    /// Finds the conflicts, offline.
+    ///
+    /// # Errors
+    /// Whatever stops the whole.
+    pub fn find(context: &Context<'_>) -> Result<Self> {
+        let mut open = OpenVault::open(context, "conflicts")?;
+        context.progress.begin(Phase::Scan, 0, 0);
+        let survey = open.survey(context)?;
+        let mut steps = open.steps(&survey, &Selection::everything())?;
+        let base = open.base()?;
+        open.remember(&survey, &base)?;
+        context.progress.end();
+        let mut waiting = BTreeMap::new();
+        for (path, step) in std::mem::take(&mut steps.steps) {
+            let may = step.hold.is_none() && matches!(step.decision, Decision::Conflict | Decision::Merge | Decision::Take);
+            if may && matches!(open.foresee(&step, steps.base)?, Some((Action::Conflict, _))) {
+                waiting.insert(path, step);
+            }
+        }
+        steps.steps = waiting;
+        Ok(Self { open, survey, steps, base })
+    }
+
+    /// The conflicts, by path.
+    #[must_use]
+    pub fn list(&self) -> Vec<ConflictItem> {
+        self.steps.steps.values().map(|step| self.describe(step)).collect()
+    }
+
+    fn describe(&self, step: &Step) -> ConflictItem {
+        let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
+        let folder = source.root.folder();
+        ConflictItem {
+            item: self.open.item(&step.path, Some(step), Action::Conflict, None, &self.survey),
+            kind: step.kind,
+            file: folder.join(&step.relative),
+            beside: local::conflict_files_of(&source.root, &step.relative)
+                .into_iter()
+                .map(|file| folder.join(file))
+                .collect(),
+            local: step.local.as_ref().map(|local| (local.stat.size, local.stat.modified)),
+            remote: step.remote.as_ref().map(|version| (version.head.size, version.head.modified)),
+            both: can_keep_both(step.kind),
+        }
+    }
+
+    /// Both versions of one conflict.
+    ///
+    /// # Errors
+    /// No such conflict; a version that cannot be read.
+    pub fn difference(&mut self, path: &LogicalPath) -> Result<Difference> {
+        let step = self.step(path)?;
+        self.open.difference(&step, &self.survey)
+    }
+
+    fn step(&self, path: &LogicalPath) -> Result<Step> {
+        self.steps
+            .steps
+            .get(path)
+            .cloned()
+            .ok_or_else(|| Error::new(Kind::Usage, format!("{path} is not in conflict")).hint("run `csync conflicts`"))
+    }
+
+    /// Resolves one conflict. What is here counts as it is now: a file that a person edited meanwhile is taken as edited.
+    ///
+    /// # Errors
+    /// No such conflict; a file that cannot be written. The conflict stays then.
+    pub fn resolve(&mut self, context: &Context<'_>, path: &LogicalPath, keep: Keep) -> Result<()> {
+        let mut step = self.step(path)?;
+        self.refresh(context, &mut step)?;
+        let version = step.remote.clone();
+        let hash = match (keep, &version) {
+            (Keep::Remote, Some(version)) => self.take_remote(context, &step, version)?,
+            (Keep::Both, Some(version)) => {
+                self.keep_both(context, &step, version)?;
+                version.head.hash
+            }
+            (Keep::Local, Some(version)) => version.head.hash,
+            (_, None) => {
+                return Err(Error::new(Kind::General, format!("the vault's version of {path} cannot be found"))
+                    .hint("run `csync sync`"));
+            }
+        };
+        let version = version.expect("matched above");
+        self.remove_beside(&step, &version)?;
+        self.base.insert(path.clone(), Agreed { head: version.blob, hash });
+        self.open.set_base(&self.base)?;
+        self.open.remember(&self.survey, &self.base)?;
+        self.steps.steps.remove(path);
+        Ok(())
+    }
+
+    /// The person may have edited the file since it was looked at.
+    fn refresh(&mut self, context: &Context<'_>, step: &mut Step) -> Result<()> {
+        let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
+        let seen = context.timestamp();
+        match (hash_file(&self.open.vault, source, &step.path, &step.relative, step.kind)?, &step.local) {
+            (Some((stat, hash, size)), Some(local)) => {
+                let file = LocalFile { stat, hash, size, seen, ..local.clone() };
+                self.survey.files.insert(step.path.clone(), file.clone());
+                step.local = Some(file);
+            }
+            (None, _) => {
+                self.survey.files.remove(&step.path);
+                step.local = None;
+            }
+            (Some(_), None) => {
+                return Err(Error::new(Kind::General, format!("{} appeared meanwhile", step.relative))
+                    .hint("run the same command again"));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_remote(
+        &mut self,
+        context: &Context<'_>,
+        step: &Step,
+        version: &Version,
+    ) -> Result<crate::core::id::ContentHash> {
+        let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
+        let (expected, mode, torn) = match &step.local {
+            Some(local) => (Expected::File(local.stat), local.stat.mode, unfinished(&source.root, local)?),
+            None => (Expected::Absent, version.head.mode, None),
+        };
+        let settings = match (&step.local, step.kind) {
+            (Some(_), FileKind::Json) => Some(self.settings_from_vault(step, version)?),
+            _ => None,
+        };
+        let written =
+            source.root.replace(&step.relative, &expected, mode, Some(version.head.modified), &mut |out| {
+                let write_error = |source| {
+                    Error::new(Kind::General, format!("cannot write {}", step.relative)).caused_by(source)
+                };
+                match &settings {
+                    Some(settings) => out.write_all(settings).map_err(write_error)?,
+                    None => {
+                        let hasher = self.open.vault.hasher(&version.head.path);
+                        write_content(&self.open.mirror, &self.open.vault, version, 0, hasher, out)?;
+                    }
+                }
+                out.write_all(torn.as_deref().unwrap_or_default()).map_err(write_error)
+            })?;
+        if matches!(written, Written::Moved) {
+            return Err(Error::new(Kind::General, format!("{} changed meanwhile", step.relative))
+                .hint("look at it again and repeat the command"));
+        }
+        let seen = context.timestamp();
+        let (stat, hash, size) = hash_file(&self.open.vault, source, &step.path, &step.relative, step.kind)?
+            .ok_or_else(|| Error::new(Kind::General, format!("{} vanished after it was written", step.relative)))?;
+        let (kind, retention) = source.source.classify(&step.relative).unwrap_or((step.kind, version.head.retention));
+        let file = LocalFile {
+            path: step.path.clone(),
+            relative: step.relative.clone(),
+            kind,
+            retention,
+            stat,
+            seen,
+            hash,
+            size,
+        };
+        self.survey.files.insert(step.path.clone(), file);
+        Ok(hash)
+    }
+
+    /// The vault's settings, with the keys of this machine as they are here.
+    fn settings_from_vault(&mut self, step: &Step, version: &Version) -> Result<Vec<u8>> {
+        let theirs = self.open.incoming_settings(step, version)?;
+        let ours = self.open.read_local(step)?;
+        let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
+        let sent = merge::json_without(&ours, source.source.machine_keys(&step.relative)).unwrap_or_default();
+        // Against what is here as the base, every difference is the vault's.
+        let sides = merge::Sides { base: Some(&sent), ours: &ours, theirs: &theirs };
+        merge::json(sides).map_err(|why| {
+            Error::new(Kind::General, format!("cannot put the vault's version of {} here: {why}", step.relative))
+                .hint("edit the file so that it is valid JSON, and resolve with `l`")
+        })
+    }
+
+    /// The vault's version becomes a file of its own: a session gets an id of its own, a text a name of its own.
+    fn keep_both(&mut self, context: &Context<'_>, step: &Step, version: &Version) -> Result<()> {
+        if !can_keep_both(step.kind) {
+            return Err(Error::new(Kind::Usage, format!("both versions of {} cannot be kept", step.path))
+                .hint("keep one of them, or edit the file"));
+        }
+        let (number, source) = self.open.source_of(&step.path).expect("the step was made for a source");
+        let device = version.head.origin.device.as_str();
+        let session = source.source.session_of(step.path.relative());
+        let name = step.path.file_name();
+        let (new_name, new_session) = match &session {
+            Some(session) if name == format!("{session}.jsonl") => {
+                let id = merge::branch_session_id(session, &version.head.hash.to_string());
+                (format!("{id}.jsonl"), Some((session.clone(), id)))
+            }
+            _ => (beside_name(name, device), None),
+        };
+        let folder = step.path.as_str().strip_suffix(name).expect("a path ends with its name");
+        let path = LogicalPath::parse(format!("{folder}{new_name}"))
+            .map_err(|why| Error::new(Kind::General, format!("cannot name the second version of {}: {why}", step.path)))?;
+        let project = version.head.origin.project.as_ref();
+        let relative = local_path(source, &self.survey.projects[number], &path, project);
+        if source.root.stat(&relative)?.is_some() {
+            return Ok(());
+        }
+        let modified = Some(version.head.modified);
+        source.root.replace(&relative, &Expected::Absent, version.head.mode, modified, &mut |out| {
+            let hasher = self.open.vault.hasher(&version.head.path);
+            match &new_session {
+                None => write_content(&self.open.mirror, &self.open.vault, version, 0, hasher, out),
+                Some((from, to)) => {
+                    let write_error =
+                        |source| Error::new(Kind::General, format!("cannot write {relative}")).caused_by(source);
+                    let mut lines = LineWriter::new(out, from, to);
+                    write_content(&self.open.mirror, &self.open.vault, version, 0, hasher, &mut lines)?;
+                    lines.finish().map_err(write_error)?;
+                    out.write_all(&merge::branch_title(to, "", device)).map_err(write_error)
+                }
+            }
+        })?;
+        let seen = context.timestamp();
+        if let Some((stat, hash, size)) = hash_file(&self.open.vault, source, &path, &relative, step.kind)? {
+            let retention = version.head.retention;
+            let file = LocalFile { path: path.clone(), relative, kind: step.kind, retention, stat, seen, hash, size };
+            self.survey.files.insert(path, file);
+        }
+        Ok(())
+    }
+
+    /// Conflict files that hold the vault's version go; one that a person edited stays.
+    fn remove_beside(&self, step: &Step, version: &Version) -> Result<()> {
+        let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
+        for beside in local::conflict_files_of(&source.root, &step.relative) {
+            let Some(stat) = source.root.stat(&beside)? else { continue };
+            let hash = self.open.beside_hash(step, &beside)?;
+            if hash == Some(version.head.hash) || self.open.set_beside_before(&beside, hash)? {
+                source.root.remove(&beside, stat)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which kinds can stand twice: settings cannot, an agent reads one file of that name.
+const fn can_keep_both(kind: FileKind) -> bool {
+    !matches!(kind, FileKind::Json | FileKind::Log)
+}
+
+/// `notes.md` from the device `laptop` becomes `notes.from-laptop.md`.
+fn beside_name(name: &str, device: &str) -> String {
+    let device: String = device.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+    match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => format!("{stem}.from-{device}.{extension}"),
+        _ => format!("{name}.from-{device}"),
+    }
+}
+
+impl OpenVault {
+    /// Both versions of a path, as a person would compare them.
+    fn difference(&mut self, step: &Step, survey: &Survey) -> Result<Difference> {
+        let local = match &step.local {
+            Some(local) => {
+                let (_, source) = self.source_of(&step.path).expect("the step was made for a source");
+                let bytes = match open_file(&source.root, &step.relative)? {
+                    Some(_) => self.read_local(step)?,
+                    None => Vec::new(),
+                };
+                Some((bytes, local.stat.modified))
+            }
+            None => None,
+        };
+        let remote = match &step.remote {
+            Some(version) => {
+                let bytes = read_content(&self.mirror, &self.vault, version)?;
+                Some((bytes, version.head.modified, version.head.origin.device.to_string()))
+            }
+            None => None,
+        };
+        let item = self.item(&step.path, Some(step), Action::Held, None, survey);
+        Ok(Difference { item, kind: step.kind, local, remote })
+    }
+}
+
+/// Runs `diff`: what differs between here and the vault, as far as this machine has seen it.
+///
+/// # Errors
+/// Whatever stops the whole.
+pub fn diff(context: &Context<'_>, selection: &Selection, each: &mut dyn FnMut(Difference) -> Result<()>) -> Result<()> {
+    let mut open = OpenVault::open(context, "diff")?;
+    let survey = open.survey(context)?;
+    let steps = open.steps(&survey, selection)?;
+    for mut step in steps.steps.into_values() {
+        let quiet = matches!(step.decision, Decision::Agree | Decision::Forget | Decision::Evicted);
+        if quiet || step.hold == Some(super::steps::Hold::NotSelected) {
+            continue;
+        }
+        // Where the vault is as the base, the base is the other side.
+        if step.remote.is_none()
+            && let (Some(base), Some(tree)) = (step.base, steps.base)
+            && matches!(step.decision, Decision::Send | Decision::DeleteThere)
+        {
+            let head = open.open_head(open.vault.file_id(&step.path), base.head)?;
+            step.remote = Some(Version { tree, blob: base.head, head });
+        }
+        each(open.difference(&step, &survey)?)?;
+    }
+    Ok(())
+}

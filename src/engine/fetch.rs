@@ -1,0 +1,106 @@
+//! Fetching, and believing nothing that does not verify: seals, generations, and that history only goes forward.
+
+use std::collections::HashMap;
+
+use super::open::{OpenVault, vault_id};
+use crate::core::id::{CommitId, Generation, VaultId};
+use crate::error::{Error, Kind, Result};
+use crate::mirror::{Mirror, Pointer, Remote};
+use crate::vault::Vault;
+
+impl OpenVault {
+    /// Fetches the remote's tip, verifies it and makes it this machine's tip. One round trip when nothing changed.
+    ///
+    /// # Errors
+    /// [`Kind::Network`]; [`Kind::Rollback`] where the remote's history is not a continuation of what was seen here;
+    /// [`Kind::Damaged`] where a seal does not verify. Nothing local has changed then.
+    pub fn fetch(&self, remote: &mut dyn Remote) -> Result<CommitId> {
+        let (seen, _) = self.tip()?;
+        let fetched = remote.fetch(&self.mirror)?;
+        let Some(incoming) = fetched else {
+            return Err(rollback(
+                format!("the remote {} is empty, but this machine has seen a vault there", remote.location()),
+                &self.mirror,
+                seen,
+                None,
+            ));
+        };
+        if incoming == seen {
+            return Ok(seen);
+        }
+        if !self.mirror.is_ancestor(seen, incoming)? {
+            let what = if self.mirror.is_ancestor(incoming, seen)? {
+                "went back in time: it offers an older state of the vault than this machine has seen"
+            } else {
+                "offers another history than the one this machine has seen"
+            };
+            return Err(rollback(
+                format!("the remote {} {what}", remote.location()),
+                &self.mirror,
+                seen,
+                Some(incoming),
+            ));
+        }
+        verify_history(&self.mirror, &self.vault, incoming, Some(seen))?;
+        self.mirror.set(Pointer::Tip, Some(seen), incoming)?;
+        Ok(incoming)
+    }
+}
+
+fn rollback(message: String, mirror: &Mirror, seen: CommitId, incoming: Option<CommitId>) -> Error {
+    let folder = mirror.folder().display();
+    let inspect = incoming.map_or_else(
+        || format!("git --git-dir '{folder}' log {seen}"),
+        |incoming| format!("git --git-dir '{folder}' log --oneline {seen} {incoming}"),
+    );
+    Error::new(Kind::Rollback, message).hint(format!(
+        "nothing was changed here; find out who replaced the history at the host, and look with `{inspect}`"
+    ))
+}
+
+/// Verifies the seals of all commits from `tip` back to `until`, which was verified before, and that they are of one vault.
+///
+/// # Errors
+/// [`Kind::Damaged`] names the first commit that does not verify.
+pub fn verify_history(mirror: &Mirror, vault: &Vault, tip: CommitId, until: Option<CommitId>) -> Result<()> {
+    let mut generations: HashMap<CommitId, Generation> = HashMap::new();
+    if let Some(until) = until {
+        generations.insert(until, crate::vault::generation_of(&mirror.commit(until)?.message)?);
+    }
+    for id in mirror.history(tip, until)? {
+        let verified = generation(mirror, vault, id, &generations)?;
+        generations.insert(id, verified);
+    }
+    let found = vault_id(mirror, mirror.commit(tip)?.tree)?;
+    if found != vault.id() {
+        return Err(other_vault(found, vault.id()));
+    }
+    Ok(())
+}
+
+/// The verified generation of one commit. Parents that are not in `known` are read from their own (sealed) messages.
+fn generation(
+    mirror: &Mirror,
+    vault: &Vault,
+    id: CommitId,
+    known: &HashMap<CommitId, Generation>,
+) -> Result<Generation> {
+    let commit = mirror.commit(id)?;
+    let parents = commit
+        .parents
+        .iter()
+        .map(|parent| match known.get(parent) {
+            Some(generation) => Ok((*parent, *generation)),
+            None => {
+                let message = mirror.commit(*parent)?.message;
+                Ok((*parent, crate::vault::generation_of(&message)?))
+            }
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(vault.verify_commit(&commit.message, commit.tree, &parents)?)
+}
+
+fn other_vault(found: VaultId, ours: VaultId) -> Error {
+    Error::new(Kind::Key, format!("the remote holds vault {found}, but this machine joined vault {ours}"))
+        .hint("the remote was replaced by another vault: check `csync config get remote`")
+}

@@ -1,0 +1,234 @@
+//! Opening what this machine has: lock, mirror, key, index, sources.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::context::Context;
+use crate::config::Config;
+use crate::core::device::DeviceName;
+use crate::core::id::{CommitId, KeyId, TreeId, VaultId};
+use crate::error::{Error, Kind, Result};
+use crate::local::{self, Root, UserIgnores};
+use crate::mirror::{self, Entry, Mirror, Pointer, Remote};
+use crate::sources::{self, Source};
+use crate::state::{Index, Lock};
+use crate::vault::{self, DeviceIdentity, MAX_SMALL_FILE, Vault, VaultKey, layout};
+
+/// A source on this machine: which agent, where, and what the person refined.
+pub struct OpenSource {
+    /// The agent's rules.
+    pub source: Box<dyn Source>,
+    /// Its folder.
+    pub root: Root,
+    /// The person's refinements.
+    pub ignores: UserIgnores,
+}
+
+/// Everything that a use case needs, held open, under the vault's lock.
+pub struct OpenVault {
+    /// The mirror.
+    pub mirror: Mirror,
+    /// The key, and what can be done with it.
+    pub vault: Vault,
+    /// The cache.
+    pub index: Index,
+    /// The agents' folders.
+    pub sources: Vec<OpenSource>,
+    /// This device.
+    pub device: DeviceName,
+    /// Where the remote is.
+    pub remote_url: String,
+    _lock: Lock,
+}
+
+/// What `init` recorded in the configuration.
+pub struct Joined {
+    /// The remote's URL.
+    pub remote: String,
+    /// The vault that this machine joined.
+    pub vault: VaultId,
+    /// This device's name.
+    pub device: DeviceName,
+}
+
+/// What the configuration says of the vault that this machine joined.
+///
+/// # Errors
+/// [`Kind::NotInitialised`] where there is none.
+pub fn joined(config: &Config) -> Result<Joined> {
+    let not_initialised = || {
+        Error::new(Kind::NotInitialised, "there is no vault on this machine yet")
+            .hint("run `csync init <URL>`, or `csync init --local` to try it without a server")
+    };
+    Ok(Joined {
+        remote: config.remote().map(ToOwned::to_owned).ok_or_else(not_initialised)?,
+        vault: config.vault().ok_or_else(not_initialised)?,
+        device: config.device().cloned().ok_or_else(not_initialised)?,
+    })
+}
+
+impl OpenVault {
+    /// Opens this machine's vault for the command named `purpose`.
+    ///
+    /// # Errors
+    /// [`Kind::NotInitialised`], [`Kind::Locked`], [`Kind::Key`], or damage.
+    pub fn open(context: &Context<'_>, purpose: &str) -> Result<Self> {
+        let joined = joined(&context.config)?;
+        let lock = Lock::acquire(context.paths.state_dir(), context.lock_wait, purpose)?;
+        let mirror = Mirror::open(&context.paths.mirror())?;
+        let identity = read_identity(&context.paths.identity_file())?;
+        let Some(tip) = mirror.get(Pointer::Tip)? else {
+            return Err(Error::new(Kind::NotInitialised, "the mirror on this machine holds no vault yet")
+                .hint("run `csync init` again with the same URL"));
+        };
+        let tree = mirror.commit(tip)?.tree;
+        let found = vault_id(&mirror, tree)?;
+        if found != joined.vault {
+            return Err(Error::new(
+                Kind::Key,
+                format!("the mirror holds vault {found}, but this machine joined vault {}", joined.vault),
+            )
+            .hint("the mirror was replaced: move it away and run `csync init` again"));
+        }
+        let key = unwrap_with_identity(&mirror, tree, &identity)?
+            .ok_or_else(|| {
+                Error::new(Kind::Key, "this device's identity opens no wrap of the vault key")
+                    .hint("the device may have been removed from the vault: run `csync init` again and join with the passphrase")
+            })?
+            .1;
+        if key.vault_id() != found {
+            return Err(Error::new(Kind::Key, "the key that this device's identity opens belongs to another vault"));
+        }
+        let sources = open_sources(context)?;
+        Ok(Self {
+            mirror,
+            vault: Vault::new(key),
+            index: Index::open(&context.paths.index_file())?,
+            sources,
+            device: joined.device,
+            remote_url: joined.remote,
+            _lock: lock,
+        })
+    }
+
+    /// Connects to the remote.
+    ///
+    /// # Errors
+    /// A URL that cannot be used.
+    pub fn connect(&self) -> Result<Box<dyn Remote + Send>> {
+        Ok(mirror::connect(&self.remote_url)?)
+    }
+
+    /// The tip that this machine last saw and verified.
+    ///
+    /// # Errors
+    /// A damaged mirror.
+    pub fn tip(&self) -> Result<(CommitId, TreeId)> {
+        let tip = self
+            .mirror
+            .get(Pointer::Tip)?
+            .ok_or_else(|| Error::new(Kind::Damaged, "the mirror has lost its tip").hint("run `csync init` again"))?;
+        Ok((tip, self.mirror.commit(tip)?.tree))
+    }
+
+    /// The tree of the base: what this machine last agreed on with the vault. `None` before the first sync.
+    ///
+    /// # Errors
+    /// A damaged mirror.
+    pub fn base_tree(&self) -> Result<Option<TreeId>> {
+        match self.mirror.get(Pointer::Base)? {
+            Some(base) => Ok(Some(self.mirror.commit(base)?.tree)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Reads the device identity, which must be private to the person.
+///
+/// # Errors
+/// [`Kind::Key`] where it is missing, readable by others, or not an identity.
+pub fn read_identity(file: &std::path::Path) -> Result<DeviceIdentity> {
+    if !file.exists() {
+        return Err(Error::new(Kind::Key, format!("the device identity {} is missing", file.display()))
+            .hint("bring it back from a backup, or run `csync init` again and join with the passphrase"));
+    }
+    local::check_private(file)?;
+    let text = std::fs::read_to_string(file).map_err(|source| {
+        Error::new(Kind::Key, format!("cannot read the device identity {}", file.display())).caused_by(source)
+    })?;
+    Ok(DeviceIdentity::parse(&SecretString::from(text))?)
+}
+
+/// Which vault the tree is of.
+///
+/// # Errors
+/// A tree that is not a vault's, or a format that this version does not know.
+pub fn vault_id(mirror: &Mirror, tree: TreeId) -> Result<VaultId> {
+    match mirror.entry(tree, layout::VAULT_JSON)? {
+        Some(Entry::Blob(blob)) => Ok(vault::parse_vault_json(&mirror.blob(blob, MAX_SMALL_FILE)?)?),
+        _ => Err(Error::new(Kind::General, "the remote holds a repository that is not a csync vault")
+            .hint("csync writes to an empty repository or to its own vault only: make a new, empty, private repository")),
+    }
+}
+
+/// The wraps of the vault key in `tree`, by the id of their holder.
+///
+/// # Errors
+/// A damaged mirror.
+pub fn wraps(mirror: &Mirror, tree: TreeId) -> Result<Vec<(KeyId, Vec<u8>)>> {
+    let mut wraps = Vec::new();
+    for (name, entry) in mirror.list(tree, layout::KEYS)? {
+        let id = name.strip_suffix(".age").and_then(|id| id.parse().ok());
+        if let (Some(id), Entry::Blob(blob)) = (id, entry) {
+            wraps.push((id, mirror.blob(blob, MAX_SMALL_FILE)?));
+        }
+    }
+    Ok(wraps)
+}
+
+/// The vault key, by the wrap that `identity` opens; `None` where it opens none.
+///
+/// # Errors
+/// A wrap that is damaged.
+pub fn unwrap_with_identity(
+    mirror: &Mirror,
+    tree: TreeId,
+    identity: &DeviceIdentity,
+) -> Result<Option<(KeyId, VaultKey)>> {
+    for (id, wrap) in wraps(mirror, tree)? {
+        if let Some(key) = vault::unwrap_with_identity(&wrap, identity)? {
+            return Ok(Some((id, key)));
+        }
+    }
+    Ok(None)
+}
+
+fn open_sources(context: &Context<'_>) -> Result<Vec<OpenSource>> {
+    let config = &context.config;
+    let folder = claude_folder(context);
+    if !folder.is_dir() {
+        // The agent may not have run here yet; what the vault holds comes here all the same.
+        std::fs::create_dir_all(&folder).map_err(|source| {
+            Error::new(Kind::General, format!("cannot make the folder {}", folder.display()))
+                .hint("set `sources.claude.path`, or make the folder yourself")
+                .caused_by(source)
+        })?;
+    }
+    let root = Root::open(&folder)?;
+    let ignores = UserIgnores::read(&root, config.claude_include(), config.claude_exclude())?;
+    let settings = sources::ClaudeSettings { send_machine_keys: config.claude_sync_machine_keys() };
+    Ok(vec![OpenSource { source: Box::new(sources::claude(settings)), root, ignores }])
+}
+
+/// Where Claude Code keeps its data on this machine: the configuration, else `CLAUDE_CONFIG_DIR`, else `~/.claude`.
+#[must_use]
+pub fn claude_folder(context: &Context<'_>) -> PathBuf {
+    match context.config.claude_path() {
+        Some(path) => path.to_owned(),
+        None => sources::claude_default_root(
+            &context.home,
+            context.claude_config_dir.as_deref().map(std::path::Path::as_os_str),
+        ),
+    }
+}

@@ -1,0 +1,454 @@
+//! The sending half: reads what changed, cuts it into segments, seals them in parallel, writes one pack and one commit.
+//!
+//! Memory is bounded whatever the total: at most two batches of pieces are held, one being read while the other is sealed.
+
+use std::collections::VecDeque;
+use std::io::{Read, Seek, SeekFrom};
+
+use rayon::prelude::*;
+
+use super::context::Context;
+use super::open::OpenVault;
+use super::report::{Report, Trouble};
+use super::survey::{LocalFile, Survey, cannot_read, hash_prefix, open_file, outgoing};
+use crate::core::id::{BlobId, CommitId, ContentHash, FileId, TreeId};
+use crate::core::origin::{Origin, Project};
+use crate::core::path::LogicalPath;
+use crate::core::progress::Phase;
+use crate::error::{Error, Kind, Result};
+use crate::mirror::{Entry, Put, TreeEdit, Writer};
+use crate::vault::{Head, Note, SegmentRef, Vault, generation_of, layout, segments};
+
+/// A file to send, and the head that the vault has of it.
+pub(super) struct Outbound {
+    /// The file.
+    pub file: LocalFile,
+    /// What the vault holds of it, where it is the base that the file grew from.
+    pub before: Option<Head>,
+}
+
+/// What was sealed of one file.
+pub(super) struct SealedFile {
+    /// Its path.
+    pub path: LogicalPath,
+    /// The blob of its new head.
+    pub head: BlobId,
+    /// The hash of what was sent.
+    pub hash: ContentHash,
+    /// The file as it was read: what the index may remember.
+    pub file: LocalFile,
+    /// Whether the vault had it before.
+    pub had_before: bool,
+}
+
+/// How many bytes of content one batch holds.
+const BATCH_BYTES: usize = 16 << 20;
+/// How many pieces one batch holds.
+const BATCH_PIECES: usize = 256;
+
+/// One piece of work: a segment, or the end of a file.
+enum Piece {
+    Segment { file: FileId, segment: SegmentRef, content: Vec<u8> },
+    End(Box<Finished>),
+}
+
+/// A file that was read to its end.
+struct Finished {
+    local: LocalFile,
+    id: FileId,
+    head: Head,
+    inline: Option<Vec<u8>>,
+    dropped: Vec<SegmentRef>,
+    had_before: bool,
+}
+
+/// A piece after sealing.
+struct SealedPiece {
+    bytes: Vec<u8>,
+    what: Placed,
+}
+
+/// Where a sealed piece goes.
+enum Placed {
+    Segment(String),
+    Head(Box<Finished>),
+}
+
+/// What the sealing of all files came to.
+pub(super) struct Sealing {
+    /// The changes of the vault's tree.
+    pub edits: Vec<TreeEdit>,
+    /// The files.
+    pub files: Vec<SealedFile>,
+}
+
+impl OpenVault {
+    /// Seals `outbound` into `writer`. A file that cannot be read only makes [`Trouble`].
+    pub(super) fn seal_files(
+        &self,
+        context: &Context<'_>,
+        writer: &mut Writer<'_>,
+        outbound: Vec<Outbound>,
+        survey: &Survey,
+        report: &mut Report,
+    ) -> Result<Sealing> {
+        let bytes = outbound
+            .iter()
+            .map(|out| out.file.size.saturating_sub(out.before.as_ref().map_or(0, |head| head.size)))
+            .sum();
+        context.progress.begin(Phase::Seal, outbound.len() as u64, bytes);
+        let mut reader = Reader {
+            open_vault: self,
+            context,
+            survey,
+            queue: outbound.into(),
+            current: None,
+            troubles: Vec::new(),
+        };
+        let mut sealing = Sealing { edits: Vec::new(), files: Vec::new() };
+        let mut batch = reader.next_batch()?;
+        while !batch.is_empty() {
+            let vault = &self.vault;
+            // git2 is not used in here: the reader touches files, the sealers only memory.
+            let (sealed, next) = seal_while(vault, batch, || reader.next_batch());
+            let sealed = sealed?;
+            // A later file's trouble must not undo what is sealed.
+            for piece in sealed {
+                place(writer, piece, &mut sealing)?;
+            }
+            context.check_stop()?;
+            batch = next?;
+        }
+        report.troubles.append(&mut reader.troubles);
+        context.progress.end();
+        Ok(sealing)
+    }
+
+    /// Makes the commit of `edits` on top of `parent`.
+    pub(super) fn commit(
+        &self,
+        context: &Context<'_>,
+        writer: &mut Writer<'_>,
+        parent: (CommitId, TreeId),
+        mut edits: Vec<TreeEdit>,
+        note: &Note,
+    ) -> Result<(CommitId, TreeId)> {
+        context.check_stop()?;
+        let note = writer.blob(self.vault.seal_note(note)?.bytes())?;
+        edits.push(TreeEdit { path: layout::NOTE.to_owned(), entry: Some(Put::Blob(note)) });
+        let tree = writer.tree(Some(parent.1), &edits)?;
+        let generation = generation_of(&self.mirror.commit(parent.0)?.message)?.next();
+        let message = self.vault.seal_commit(generation, tree, &[parent.0]);
+        let commit = writer.commit(tree, &[parent.0], &message)?;
+        Ok((commit, tree))
+    }
+
+    /// The edits that take a file out of the vault's tree.
+    pub(super) fn removal(&self, path: &LogicalPath) -> [TreeEdit; 2] {
+        let id = self.vault.file_id(path);
+        [
+            TreeEdit { path: layout::head_path(id), entry: None },
+            TreeEdit { path: layout::segment_folder(id), entry: None },
+        ]
+    }
+
+    /// The edits that set a file's base back to what `base` holds of it.
+    pub(super) fn restore_base(&self, id: FileId, base: Option<TreeId>) -> Result<[TreeEdit; 2]> {
+        let (head, segments) = (layout::head_path(id), layout::segment_folder(id));
+        let entry = |path: &str| -> Result<Option<Put>> {
+            let Some(tree) = base else { return Ok(None) };
+            Ok(self.mirror.entry(tree, path)?.map(|entry| match entry {
+                Entry::Blob(blob) => Put::Blob(blob),
+                Entry::Tree(tree) => Put::Tree(tree),
+            }))
+        };
+        Ok([
+            TreeEdit { entry: entry(&head)?, path: head },
+            TreeEdit { entry: entry(&segments)?, path: segments },
+        ])
+    }
+}
+
+/// Seals one batch while the next one is read.
+fn rayon_join<N: Send>(
+    vault: &Vault,
+    batch: Vec<Piece>,
+    next: impl FnOnce() -> N,
+) -> (Result<Vec<SealedPiece>>, N) {
+    std::thread::scope(|scope| {
+        let sealer = scope.spawn(move || batch.into_par_iter().map(|piece| seal_piece(vault, piece)).collect());
+        let next = next();
+        let sealed = sealer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (sealed, next)
+    })
+}
+
+fn seal_piece(vault: &Vault, piece: Piece) -> Result<SealedPiece> {
+    Ok(match piece {
+        Piece::Segment { file, segment, content } => SealedPiece {
+            bytes: vault.seal_segment(&content)?.into_bytes(),
+            what: Placed::Segment(layout::segment_path(file, segment.id)),
+        },
+        Piece::End(finished) => SealedPiece {
+            bytes: vault.seal_head(&finished.head, finished.inline.as_deref())?.into_bytes(),
+            what: Placed::Head(finished),
+        },
+    })
+}
+
+fn place(writer: &mut Writer<'_>, piece: SealedPiece, sealing: &mut Sealing) -> Result<()> {
+    let blob = writer.blob(&piece.bytes)?;
+    match piece.what {
+        Placed::Segment(path) => sealing.edits.push(TreeEdit { path, entry: Some(Put::Blob(blob)) }),
+        Placed::Head(finished) => {
+            sealing.edits.push(TreeEdit { path: layout::head_path(finished.id), entry: Some(Put::Blob(blob)) });
+            for segment in &finished.dropped {
+                let path = layout::segment_path(finished.id, segment.id);
+                sealing.edits.push(TreeEdit { path, entry: None });
+            }
+            sealing.files.push(SealedFile {
+                path: finished.head.path.clone(),
+                head: blob,
+                hash: finished.head.hash,
+                file: finished.local,
+                had_before: finished.had_before,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Reads the queue's files one after the other and cuts them into pieces.
+struct Reader<'a, 'c> {
+    open_vault: &'a OpenVault,
+    context: &'a Context<'c>,
+    survey: &'a Survey,
+    queue: VecDeque<Outbound>,
+    current: Option<Cutting>,
+    troubles: Vec<Trouble>,
+}
+
+impl Reader<'_, '_> {
+    /// The next pieces, in order; empty when all files are read.
+    fn next_batch(&mut self) -> Result<Vec<Piece>> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while batch.len() < BATCH_PIECES && bytes < BATCH_BYTES {
+            let Some(piece) = self.next_piece()? else { break };
+            bytes += match &piece {
+                Piece::Segment { content, .. } => content.len(),
+                Piece::End(finished) => finished.inline.as_ref().map_or(0, Vec::len),
+            };
+            batch.push(piece);
+        }
+        Ok(batch)
+    }
+
+    fn next_piece(&mut self) -> Result<Option<Piece>> {
+        loop {
+            if self.current.is_none() {
+                self.context.check_stop()?;
+                let Some(outbound) = self.queue.pop_front() else { return Ok(None) };
+                let path = outbound.file.path.clone();
+                match Cutting::begin(self.open_vault, self.context, self.survey, outbound) {
+                    Ok(cutting) => self.current = cutting,
+                    Err(error) => self.troubles.push(Trouble::at(path, error)),
+                }
+                continue;
+            }
+            let cutting = self.current.as_mut().expect("set above");
+            match cutting.next_segment(&self.open_vault.vault) {
+                Ok(Some((segment, content))) => {
+                    self.context.progress.advance(0, segment.size);
+                    // What the vault already holds under this name is not sealed again.
+                    if cutting.before.contains(&segment) {
+                        continue;
+                    }
+                    return Ok(Some(Piece::Segment { file: cutting.id, segment, content }));
+                }
+                Ok(None) => {
+                    let cutting = self.current.take().expect("set above");
+                    let path = cutting.local.path.clone();
+                    match cutting.finish(self.open_vault) {
+                        Ok(finished) => {
+                            self.context.progress.advance(1, 0);
+                            return Ok(Some(Piece::End(Box::new(finished))));
+                        }
+                        Err(error) => self.troubles.push(Trouble::at(path, error)),
+                    }
+                }
+                Err(error) => {
+                    let cutting = self.current.take().expect("set above");
+                    self.troubles.push(Trouble::at(cutting.local.path, error));
+                }
+            }
+        }
+    }
+}
+
+/// A file that is being cut into segments.
+struct Cutting {
+    local: LocalFile,
+    id: FileId,
+    source: Box<dyn Read>,
+    left: u64,
+    window: Vec<u8>,
+    hasher: ContentHasher,
+    segments: Vec<SegmentRef>,
+    inline: Option<Vec<u8>>,
+    before: Vec<SegmentRef>,
+    had_before: bool,
+    origin: Origin,
+}
+
+impl Cutting {
+    /// Opens a file. `None` where it has vanished: its absence is for the next run to decide on.
+    fn begin(
+        open_vault: &OpenVault,
+        context: &Context<'_>,
+        survey: &Survey,
+        outbound: Outbound,
+    ) -> Result<Option<Self>> {
+        let Outbound { file: mut local, before } = outbound;
+        let (number, open) = open_vault.source_of(&local.path).expect("it was found in a source");
+        let Some(opened) = open_file(&open.root, &local.relative)? else { return Ok(None) };
+        let mut file = opened.file;
+        local.seen = context.timestamp();
+        local.stat = opened.stat;
+        let outgoing = outgoing(open, &local.relative, local.kind, &mut file, local.stat.size)?;
+        local.size = outgoing.size;
+        let id = open_vault.vault.file_id(&local.path);
+        let folder = open.source.project_folder(&local.relative);
+        let origin = Origin {
+            device: open_vault.device.clone(),
+            project: folder.and_then(|folder| project(survey, number, folder)),
+        };
+        let mut cutting = Self {
+            id,
+            left: local.size,
+            window: Vec::new(),
+            hasher: open_vault.vault.hasher(&local.path),
+            segments: Vec::new(),
+            inline: None,
+            had_before: before.is_some(),
+            before: before.as_ref().map(|head| head.segments.clone()).unwrap_or_default(),
+            origin,
+            source: Box::new(std::io::empty()),
+            local,
+        };
+        if cutting.local.size <= segments::inline_limit(cutting.local.kind) {
+            let mut content = outgoing.filtered.unwrap_or_default();
+            if content.is_empty() {
+                file.take(cutting.local.size)
+                    .read_to_end(&mut content)
+                    .map_err(|source| cannot_read(&cutting.local.relative, source))?;
+            }
+            cutting.hasher.update(&content);
+            cutting.left -= (content.len() as u64).min(cutting.left);
+            cutting.inline = Some(content);
+            return Ok(Some(cutting));
+        }
+        match outgoing.filtered {
+            Some(content) => cutting.source = Box::new(std::io::Cursor::new(content)),
+            None => {
+                if let Some(before) = before.filter(|_| cutting.local.kind.grows_by_lines()) {
+                    cutting.keep_what_stands(open_vault, &mut file, &before)?;
+                }
+                cutting.source = Box::new(file);
+            }
+        }
+        Ok(Some(cutting))
+    }
+
+    /// Where the file only grew, its first segments stay as they are, and reading goes on behind them. `file` is left there.
+    fn keep_what_stands(&mut self, open_vault: &OpenVault, file: &mut std::fs::File, before: &Head) -> Result<()> {
+        let relative = &self.local.relative;
+        if before.segments.is_empty() || self.local.size < before.size {
+            return Ok(());
+        }
+        let kept = segments::keep(&before.segments, self.local.size - before.size);
+        let offset: u64 = before.segments[..kept].iter().map(|segment| segment.size).sum();
+        let mut at_offset = open_vault.vault.hasher(&self.local.path);
+        hash_prefix(file, relative, offset, &mut at_offset)?;
+        let mut at_end = at_offset.clone();
+        hash_prefix(file, relative, before.size - offset, &mut at_end)?;
+        let grew = at_end.finalize() == before.hash;
+        let begin = if grew { offset } else { 0 };
+        file.seek(SeekFrom::Start(begin)).map_err(|source| cannot_read(relative, source))?;
+        if grew {
+            self.segments = before.segments[..kept].to_vec();
+            self.hasher = at_offset;
+            self.left = self.local.size - offset;
+        }
+        Ok(())
+    }
+
+    /// The next segment and its content; `None` at the end.
+    fn next_segment(&mut self, vault: &Vault) -> Result<Option<(SegmentRef, Vec<u8>)>> {
+        let want = (segments::MAX_SEGMENT - self.window.len()).min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let had = self.window.len();
+        self.source
+            .by_ref()
+            .take(want as u64)
+            .read_to_end(&mut self.window)
+            .map_err(|source| cannot_read(&self.local.relative, source))?;
+        if self.window.len() < had + want {
+            return Err(self.shrank());
+        }
+        self.left -= want as u64;
+        if self.window.is_empty() {
+            return Ok(None);
+        }
+        let length = segments::cut(&self.window, self.left == 0);
+        let rest = self.window.split_off(length);
+        let content = std::mem::replace(&mut self.window, rest);
+        self.hasher.update(&content);
+        let segment = SegmentRef { id: vault.segment_id(self.id, &content), size: content.len() as u64 };
+        self.segments.push(segment);
+        Ok(Some((segment, content)))
+    }
+
+    fn shrank(&self) -> Error {
+        Error::new(Kind::General, format!("{} became shorter while it was read", self.local.relative))
+            .hint("run the same command again")
+    }
+
+    fn finish(mut self, open_vault: &OpenVault) -> Result<Finished> {
+        if self.left > 0 {
+            return Err(self.shrank());
+        }
+        if !self.local.kind.grows_by_lines() {
+            let (_, open) = open_vault.source_of(&self.local.path).expect("it was found in a source");
+            // A file that is replaced as a whole could have been read half old, half new.
+            if open.root.stat(&self.local.relative)? != Some(self.local.stat) {
+                return Err(Error::new(Kind::General, format!("{} changed while it was read", self.local.relative))
+                    .hint("run the same command again"));
+            }
+        }
+        self.local.hash = self.hasher.finalize();
+        let head = Head {
+            path: self.local.path.clone(),
+            kind: self.local.kind,
+            retention: self.local.retention,
+            mode: self.local.stat.mode & 0o777,
+            modified: self.local.stat.modified,
+            size: self.local.size,
+            hash: self.local.hash,
+            segments: self.segments,
+            origin: self.origin,
+        };
+        let dropped = self.before.into_iter().filter(|old| !head.segments.contains(old)).collect();
+        Ok(Finished {
+            id: self.id,
+            inline: self.inline,
+            dropped,
+            had_before: self.had_before,
+            head,
+            local: self.local,
+        })
+    }
+}
+
+fn project(survey: &Survey, number: usize, folder: &str) -> Option<Project> {
+    survey.projects.get(number).and_then(|projects| projects.project(folder)).cloned()
+}
