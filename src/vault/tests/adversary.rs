@@ -98,7 +98,7 @@ fn p10_a_blob_in_another_place_is_refused() {
         "equal contents are not linkable by name"
     );
     assert!(
-        forged(vault.open_segment(other_file, &of_other.segments[0], &blobs[0])),
+        forged(vault.open_segment(other_file, &of_one.segments[0], &blobs[0])),
         "a segment of another file"
     );
     assert!(

@@ -5,6 +5,8 @@ mod dictionaries;
 mod keys;
 mod places;
 mod round_trips;
+mod specification;
+mod stock_tools;
 
 use crate::core::device::DeviceName;
 use crate::core::id::ContentHash;

@@ -34,7 +34,7 @@ fn an_empty_file_is_a_file() {
 fn a_great_file_comes_back_from_its_segments() {
     let vault = vault();
     let file = vault.file_id(&session());
-    let content: Vec<u8> = (0..60_000)
+    let content: Vec<u8> = (0_u64..60_000)
         .flat_map(|n| format!("{{\"line\":{n},\"text\":\"{}\"}}\n", n * n).into_bytes())
         .collect();
     let (head, blobs) = in_segments(&vault, &session(), &content);
