@@ -1,0 +1,1 @@
+//! The real `git` command, as the tests' judge.
