@@ -77,7 +77,8 @@ impl<'mirror> Writer<'mirror> {
     }
 
     /// Adds the tree that `base` (none: the empty tree) becomes by the edits, with all the folders that change in it.
-    /// Base and edits may name objects of the mirror and of this writer. Of several edits at one path the last counts.
+    /// Base and edits may name objects of the mirror and of this writer. Of several edits at one path the last counts;
+    /// those of a folder count before those in it, so that one removed and filled in one call holds what was put.
     ///
     /// # Errors
     ///
@@ -226,3 +227,7 @@ impl Trees for Writer<'_> {
 pub(super) fn pack_folder(repository: &Path) -> PathBuf {
     repository.join("objects").join("pack")
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
