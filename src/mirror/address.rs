@@ -1,0 +1,220 @@
+//! How a remote is addressed, and how its address is shown without the secrets that may stand in it.
+
+use std::path::PathBuf;
+
+use super::error::MirrorError;
+
+/// A remote's address, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Address {
+    /// A repository on this machine.
+    Folder(PathBuf),
+    /// A repository that is spoken to through a transport of libgit2: a URL, or `host:path` as SSH takes it.
+    Server(String),
+}
+
+/// Understands what a person gives as a remote. As for the git command, `host:path` is a server where no slash comes
+/// before the colon.
+pub(super) fn parse(text: &str) -> Result<Address, MirrorError> {
+    let bad = |detail: &str| MirrorError::BadAddress {
+        location: shown(text),
+        detail: detail.into(),
+    };
+    if text.is_empty() {
+        return Err(bad("it is empty"));
+    }
+    if text.contains(['\0', '\n', '\r']) {
+        return Err(bad("it holds a control character"));
+    }
+    if let Some(rest) = strip_prefix_ignoring_case(text, "file://") {
+        let path = match rest.find('/') {
+            Some(0) => rest,
+            Some(slash) if rest[..slash].eq_ignore_ascii_case("localhost") => &rest[slash..],
+            _ => return Err(bad("a `file://` address names a folder of this machine, from `/` on")),
+        };
+        let path = decode(path).ok_or_else(|| bad("a `%` must be followed by two hexadecimal digits"))?;
+        return Ok(Address::Folder(path));
+    }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let known = ["git", "https", "http", "ssh", "git+ssh", "ssh+git"];
+        if !known.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+            return Err(bad("its scheme is not one of file, git, https, http and ssh"));
+        }
+        if rest.is_empty() || rest.starts_with('/') {
+            return Err(bad("it names no host"));
+        }
+        return Ok(Address::Server(text.to_owned()));
+    }
+    let before_slash = text.split('/').next().unwrap_or(text);
+    match before_slash.split_once(':') {
+        // A drive letter, where there are drives.
+        Some((host, _)) if cfg!(windows) && host.len() == 1 => {}
+        Some(("", _)) => return Err(bad("it names no host")),
+        Some(_) => return Ok(Address::Server(text.to_owned())),
+        None => {}
+    }
+    std::path::absolute(text)
+        .map(Address::Folder)
+        .map_err(|_| bad("it is not a path"))
+}
+
+/// The address without passwords and tokens, for people and logs: what comes before the `@` may be a token where the
+/// protocol is HTTP, and hides a password behind a colon elsewhere; queries and fragments are dropped.
+pub(super) fn shown(text: &str) -> String {
+    let clean: String = text.chars().filter(|c| !c.is_control()).collect();
+    let Some((scheme, rest)) = clean.split_once("://") else {
+        // `user@host:path` as SSH takes it; a password has no place there, but people try.
+        return match clean.split_once('@') {
+            Some((user, rest)) if user.contains(':') && !user.contains('/') => {
+                format!("{}@{rest}", user.split(':').next().unwrap_or_default())
+            }
+            _ => clean,
+        };
+    };
+    if scheme.eq_ignore_ascii_case("file") {
+        return clean;
+    }
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    // A password may itself hold a slash, in defiance of the rules: the last `@` before any path that has none counts.
+    let (authority, path) = match rest.rfind('@') {
+        Some(at) => match rest[at..].find('/') {
+            Some(slash) => rest.split_at(at + slash),
+            None => (rest, ""),
+        },
+        None => return format!("{scheme}://{rest}"),
+    };
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let user = user.split([':', '/']).next().unwrap_or_default();
+    if scheme.to_ascii_lowercase().starts_with("http") || user.is_empty() {
+        format!("{scheme}://{host}{path}")
+    } else {
+        format!("{scheme}://{user}@{host}{path}")
+    }
+}
+
+/// What `text` says, without the secrets of `address` where it repeats them.
+pub(super) fn without_secrets(text: &str, address: &str) -> String {
+    let mut text = text.replace(address, &shown(address));
+    let userinfo = address
+        .split_once("://")
+        .and_then(|(_, rest)| rest.rsplit_once('@'))
+        .map(|(userinfo, _)| userinfo);
+    if let Some(userinfo) = userinfo {
+        let password = userinfo.split_once(':').map(|(_, password)| password);
+        let secret_user = strip_prefix_ignoring_case(address, "http").map(|_| userinfo);
+        for secret in [Some(userinfo), password, secret_user].into_iter().flatten() {
+            // One or two letters are no secret, and replacing them would garble the text.
+            if secret.len() > 2 && !(password.is_none() && secret_user.is_none()) {
+                text = text.replace(secret, "…");
+            }
+        }
+    }
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// The host that an address names, in lower case; none for a folder.
+pub(super) fn host(address: &str) -> Option<String> {
+    let rest = match address.split_once("://") {
+        Some((_, rest)) => rest.split(['/', '?', '#']).next()?,
+        None => address.split(':').next()?,
+    };
+    let host = rest.rsplit('@').next()?;
+    (!host.is_empty()).then(|| host.to_ascii_lowercase())
+}
+
+fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let head = text.get(..prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
+}
+
+/// A path whose bytes may be written as `%` and two digits.
+fn decode(text: &str) -> Option<PathBuf> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, tail)) = rest.split_first() {
+        rest = tail;
+        if *byte == b'%' {
+            let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+            if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                return None;
+            }
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &rest[2..];
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    if bytes.contains(&0) {
+        return None;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStringExt;
+        Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+    }
+    #[cfg(not(unix))]
+    {
+        String::from_utf8(bytes).ok().map(PathBuf::from)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_and_servers_are_told_apart() {
+        let folder = |path: &str| Some(Address::Folder(PathBuf::from(path)));
+        let server = |text: &str| Some(Address::Server(text.to_owned()));
+        for (text, expected) in [
+            ("/srv/vault.git", folder("/srv/vault.git")),
+            ("file:///srv/my%20vault%c3%a4.git", folder("/srv/my vaultä.git")),
+            ("FILE://localhost/srv/vault.git", folder("/srv/vault.git")),
+            ("/srv/a:b", folder("/srv/a:b")),
+            ("git://host/vault", server("git://host/vault")),
+            ("git@host:vault.git", server("git@host:vault.git")),
+            ("ssh://git@host:22/vault", server("ssh://git@host:22/vault")),
+            ("file://elsewhere/srv", None),
+            ("file:///srv/%zz", None),
+            ("file:///srv/%00", None),
+            ("ext::sh -c true", server("ext::sh -c true")),
+            ("ext://x", None),
+            ("https:///path", None),
+            ("", None),
+            ("a\nb", None),
+        ] {
+            assert_eq!(parse(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn p18_what_is_shown_has_no_secret() {
+        for (text, expected) in [
+            ("https://ana:s3cret@host/x.git", "https://host/x.git"),
+            ("https://s3cret@host/x.git", "https://host/x.git"),
+            ("https://host/x.git?token=s3cret#s3cret", "https://host/x.git"),
+            ("https://ana:s3c/s3cret@host/x.git", "https://host/x.git"),
+            ("https://ana:s3c@s3cret@host/x.git", "https://host/x.git"),
+            ("ssh://git:s3cret@host/x.git", "ssh://git@host/x.git"),
+            ("ssh://git@host:2222/x.git", "ssh://git@host:2222/x.git"),
+            ("git:s3cret@host:x.git", "git@host:x.git"),
+            ("git@host:x.git", "git@host:x.git"),
+            ("https://host/a@b", "https://b"),
+            ("/srv/vault", "/srv/vault"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+            let told = without_secrets(&format!("failed to reach {text} as s3cret, sorry"), text);
+            if text.starts_with("https://ana:s3cret") || text.starts_with("https://s3cret") {
+                assert!(!told.contains("s3cret"), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_host_is_found() {
+        assert_eq!(host("https://a:b@Host:8443/x?y").as_deref(), Some("host:8443"));
+        assert_eq!(host("git@host:x.git").as_deref(), Some("host"));
+        assert_eq!(host("https:///x"), None);
+    }
+}

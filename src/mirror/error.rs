@@ -1,0 +1,246 @@
+//! What can go wrong in the mirror or on the way to a remote, and what a person can do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind};
+
+use super::pointer::Pointer;
+
+/// A failure of the mirror, or of a remote. Remotes are named without passwords and tokens.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MirrorError {
+    /// There is no repository in this folder.
+    #[error("there is no Git repository at {}", path.display())]
+    NoRepository {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A repository should be made where something stands already.
+    #[error("{} is in the way: it exists and is not an empty folder", path.display())]
+    InTheWay {
+        /// What stands there.
+        path: PathBuf,
+    },
+    /// A repository with a checked-out branch was given as a remote.
+    #[error("{} is a repository with a work tree, not a bare one", path.display())]
+    NotBare {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// An object that should be there is not.
+    #[error("{what} is missing from {}", place.display())]
+    Missing {
+        /// The object, such as `blob 1f…`.
+        what: String,
+        /// The repository that lacks it.
+        place: PathBuf,
+    },
+    /// Something is there and is not what it should be.
+    #[error("{what} in {} is damaged: {detail}", place.display())]
+    Damaged {
+        /// The object or file, such as `blob 1f…`.
+        what: String,
+        /// The repository it stands in.
+        place: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// An object is larger than it may be. It was not read.
+    #[error("{what} has {size} bytes, and at most {limit} are allowed")]
+    TooLarge {
+        /// The object.
+        what: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The most that is taken.
+        limit: u64,
+    },
+    /// A pointer is not where it was expected: something else moved it.
+    #[error("{pointer} was moved by something else in the meantime")]
+    Moved {
+        /// The pointer.
+        pointer: Pointer,
+    },
+    /// A path cannot stand in a tree.
+    #[error("`{path}` cannot be a path in a tree")]
+    BadPath {
+        /// The path, cut to a sane length.
+        path: String,
+    },
+    /// The text is not the address of a remote that csync knows.
+    #[error("`{location}` is not a remote that csync can use: {detail}")]
+    BadAddress {
+        /// The address, without secrets.
+        location: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The remote could not be reached, or the connection broke.
+    #[error("cannot talk to {location}: {detail}")]
+    Network {
+        /// The remote, without secrets.
+        location: String,
+        /// What the transport said.
+        detail: String,
+    },
+    /// The remote did not let us in.
+    #[error("{location} did not accept the sign-in: {detail}")]
+    Authentication {
+        /// The remote, without secrets.
+        location: String,
+        /// What the transport said.
+        detail: String,
+    },
+    /// The remote's host key or certificate is not one that is known here.
+    #[error("{location} could not prove that it is the right host: {detail}")]
+    HostIdentity {
+        /// The remote, without secrets.
+        location: String,
+        /// What the transport said.
+        detail: String,
+    },
+    /// The remote has no such repository, or hides it.
+    #[error("there is no repository at {location}: {detail}")]
+    NotFound {
+        /// The remote, without secrets.
+        location: String,
+        /// What the transport said.
+        detail: String,
+    },
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, such as `write`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// libgit2 failed in a way that has no name of its own here.
+    #[error("cannot {action} in {}: {detail}", place.display())]
+    Git {
+        /// What was tried.
+        action: &'static str,
+        /// The repository.
+        place: PathBuf,
+        /// What libgit2 said.
+        detail: String,
+    },
+}
+
+impl MirrorError {
+    /// A failed system call on `path`.
+    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// A failure of libgit2 on the repository at `place`.
+    pub(super) fn git(action: &'static str, place: &Path, error: &git2::Error) -> Self {
+        Self::Git {
+            action,
+            place: place.to_owned(),
+            detail: text(error),
+        }
+    }
+
+    /// A failure to read the object `what`: missing when libgit2 does not find it, damaged otherwise.
+    pub(super) fn object(what: String, place: &Path, error: &git2::Error) -> Self {
+        let place = place.to_owned();
+        if error.code() == git2::ErrorCode::NotFound {
+            Self::Missing { what, place }
+        } else {
+            Self::Damaged {
+                what,
+                place,
+                detail: text(error),
+            }
+        }
+    }
+
+    /// The object `what` is there and not well formed.
+    pub(super) fn damaged(what: impl Into<String>, place: &Path, detail: impl Into<String>) -> Self {
+        Self::Damaged {
+            what: what.into(),
+            place: place.to_owned(),
+            detail: detail.into(),
+        }
+    }
+
+    /// What the person should do, where we know.
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoRepository { path } => format!(
+                "check the path; `git init --bare {}` makes a repository there",
+                path.display()
+            ),
+            Self::InTheWay { .. } => "name another folder, or move it away".into(),
+            Self::NotBare { path } => format!(
+                "a push would change a branch that is checked out there; make a bare one: `git init --bare {}.git`",
+                path.display()
+            ),
+            Self::Missing { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => {
+                "run `csync check` to see what is affected; another machine's mirror or the remote may still have it whole".into()
+            }
+            Self::Moved { .. } => "run the command again".into(),
+            Self::BadPath { .. } => return None,
+            Self::BadAddress { .. } => "give a folder, `file:///folder`, `git://host/path`, `https://host/path` or `user@host:path`".into(),
+            Self::Network { .. } => "check the network and the address, then run the command again: nothing was lost".into(),
+            Self::Authentication { .. } => {
+                "load the key into the SSH agent (`ssh-add`), set up a Git credential helper, or set CSYNC_GIT_TOKEN".into()
+            }
+            Self::HostIdentity { .. } => {
+                "connect once with `ssh` or `git ls-remote` and compare the host's fingerprint before you accept it".into()
+            }
+            Self::NotFound { .. } => "check the address and that this account may see the repository".into(),
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk, then run the command again: nothing was lost".into(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "check who owns the folder and whether it may be written".into(),
+                _ => return None,
+            },
+            Self::Git { detail, .. } if detail.contains("No space left") => {
+                "make room on the disk, then run the command again: nothing was lost".into()
+            }
+            Self::Git { .. } => return None,
+        })
+    }
+
+    /// The kind, and so the exit code.
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Missing { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => Kind::Damaged,
+            Self::BadAddress { .. } | Self::NotBare { .. } => Kind::Usage,
+            Self::Network { .. } | Self::Authentication { .. } | Self::HostIdentity { .. } | Self::NotFound { .. } => {
+                Kind::Network
+            }
+            _ => Kind::General,
+        }
+    }
+}
+
+impl From<MirrorError> for Error {
+    fn from(error: MirrorError) -> Self {
+        let mut message = error.to_string();
+        if let MirrorError::Io { source, .. } = &error {
+            message = format!("{message}: {source}");
+        }
+        let told = Self::new(error.kind(), message);
+        match error.hint() {
+            Some(hint) => told.hint(hint),
+            None => told,
+        }
+        .caused_by(error)
+    }
+}
+
+/// libgit2's own words, without the codes that git2 puts behind them.
+pub(super) fn text(error: &git2::Error) -> String {
+    error.message().trim().to_owned()
+}

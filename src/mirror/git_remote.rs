@@ -1,0 +1,222 @@
+//! A remote behind one of libgit2's transports: `git://`, HTTPS, SSH.
+//!
+//! No refspec that is used here begins with `+`: a branch that cannot be fast-forwarded is never overwritten. They are
+//! made in one place, `refspec`, which refuses to make such a one.
+
+use std::cell::RefCell;
+
+use git2::{Direction, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions, PushOptions, RemoteCallbacks};
+
+use crate::core::id::CommitId;
+
+use super::address;
+use super::credentials::Credentials;
+use super::error::{MirrorError, text};
+use super::pointer::{Pointer, commit_id, oid};
+use super::reach;
+use super::remote::{BRANCH, Push, Remote};
+use super::repository::Mirror;
+
+/// See the module.
+pub(super) struct GitRemote {
+    url: String,
+}
+
+impl GitRemote {
+    /// The repository at `url`, which is not contacted yet.
+    pub(super) const fn new(url: String) -> Self {
+        Self { url }
+    }
+
+    /// Callbacks that sign in, each way once.
+    fn callbacks<'a>(&self) -> RemoteCallbacks<'a> {
+        let mut credentials = Credentials::new(self.url.clone());
+        let mut callbacks = RemoteCallbacks::new();
+        callbacks.credentials(move |url, user, allowed| credentials.next(url, user, allowed));
+        callbacks
+    }
+
+    /// What libgit2 says went wrong, as an error that names the remote and no secret.
+    fn failed(&self, error: &git2::Error) -> MirrorError {
+        let location = self.location();
+        let detail = address::without_secrets(&text(error), &self.url);
+        let says = |words: &[&str]| words.iter().any(|word| detail.to_ascii_lowercase().contains(word));
+        if error.code() == ErrorCode::Certificate || says(&["host key", "hostkey", "certificate"]) {
+            MirrorError::HostIdentity { location, detail }
+        } else if error.code() == ErrorCode::Auth
+            || says(&[
+                "authenticat",
+                "status code: 401",
+                "status code: 403",
+                "authentication replays",
+            ])
+        {
+            MirrorError::Authentication { location, detail }
+        } else if error.code() == ErrorCode::NotFound
+            || says(&[
+                "not found",
+                "not exported",
+                "status code: 404",
+                "does not exist",
+                "no such repository",
+            ])
+        {
+            MirrorError::NotFound { location, detail }
+        } else if error.class() == ErrorClass::Odb || error.class() == ErrorClass::Indexer {
+            MirrorError::damaged(
+                format!("what {location} sent"),
+                std::path::Path::new("the mirror"),
+                detail,
+            )
+        } else {
+            MirrorError::Network { location, detail }
+        }
+    }
+
+    /// The tip of the branch at the other end of a connection.
+    fn advertised(heads: &[git2::RemoteHead<'_>]) -> Option<Oid> {
+        heads
+            .iter()
+            .find(|head| head.name() == BRANCH)
+            .map(git2::RemoteHead::oid)
+    }
+
+    /// The remote's tip, asked for anew.
+    fn tip(&self) -> Result<Option<Oid>, MirrorError> {
+        let failed = |error: git2::Error| self.failed(&error);
+        let mut remote = git2::Remote::create_detached(self.url.as_str()).map_err(failed)?;
+        let connection = remote
+            .connect_auth(Direction::Fetch, Some(self.callbacks()), Some(proxy()))
+            .map_err(failed)?;
+        let tip = Self::advertised(connection.list().map_err(failed)?);
+        Ok(tip)
+    }
+}
+
+impl Remote for GitRemote {
+    fn location(&self) -> String {
+        address::shown(&self.url)
+    }
+
+    fn fetch(&mut self, mirror: &Mirror) -> Result<Option<CommitId>, MirrorError> {
+        let failed = |error: git2::Error| self.failed(&error);
+        let mut remote = mirror.repository.remote_anonymous(&self.url).map_err(failed)?;
+        let mut connection = remote
+            .connect_auth(Direction::Fetch, Some(self.callbacks()), Some(proxy()))
+            .map_err(failed)?;
+        let Some(tip) = Self::advertised(connection.list().map_err(failed)?) else {
+            return Ok(None);
+        };
+        let known = mirror.known()?;
+        if !known.contains(&tip) {
+            let mut options = FetchOptions::new();
+            options
+                .remote_callbacks(self.callbacks())
+                .download_tags(git2::AutotagOption::None)
+                .update_fetchhead(false);
+            // Objects only: the reference is ours to set, once everything is known to be there.
+            connection
+                .remote()
+                .download(&[BRANCH], Some(&mut options))
+                .map_err(failed)?;
+            reach::verify(&mirror.repository, &[tip], &known, false)?;
+        }
+        drop(connection);
+        mirror.set(Pointer::Incoming, mirror.get(Pointer::Incoming)?, commit_id(tip))?;
+        Ok(Some(commit_id(tip)))
+    }
+
+    fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError> {
+        let expected = expected.map_or_else(|| Oid::ZERO_SHA1, oid);
+        let lost = RefCell::new(false);
+        let answer: RefCell<Option<Option<String>>> = RefCell::new(None);
+        let result = {
+            let mut callbacks = self.callbacks();
+            // Nothing is sent when the branch is not where we think it is; the server compares once more under its lock.
+            callbacks.push_negotiation(|updates| {
+                if updates.iter().all(|update| update.src() == expected) {
+                    return Ok(());
+                }
+                *lost.borrow_mut() = true;
+                Err(git2::Error::from_str("the branch has moved"))
+            });
+            // That the call succeeds means that the server took the objects. Only this tells whether the branch moved.
+            callbacks.push_update_reference(|reference, refusal| {
+                if reference == BRANCH {
+                    *answer.borrow_mut() = Some(refusal.map(str::to_owned));
+                }
+                Ok(())
+            });
+            let mut options = PushOptions::new();
+            options
+                .remote_callbacks(callbacks)
+                .proxy_options(proxy())
+                .packbuilder_parallelism(0);
+            let mut remote = mirror
+                .repository
+                .remote_anonymous(&self.url)
+                .map_err(|error| self.failed(&error))?;
+            remote.push(&[refspec(new)], Some(&mut options))
+        };
+        if lost.into_inner() {
+            return Ok(Push::LostRace);
+        }
+        match (answer.into_inner(), result) {
+            (Some(None), Ok(())) => Ok(Push::Accepted),
+            (Some(Some(reason)), _) => Ok(refusal(&address::without_secrets(&reason, &self.url))),
+            (_, Err(error)) if error.code() == ErrorCode::NotFastForward => Ok(Push::LostRace),
+            (_, Err(error)) => Err(self.failed(&error)),
+            // A server that does not report: ask it where the branch is.
+            (None, Ok(())) => Ok(if self.tip()? == Some(oid(new)) {
+                Push::Accepted
+            } else {
+                Push::LostRace
+            }),
+        }
+    }
+
+    fn test(&mut self) -> Result<(), MirrorError> {
+        self.tip().map(|_| ())
+    }
+}
+
+/// The one refspec that csync pushes: the commit to the branch, as a fast-forward.
+fn refspec(new: CommitId) -> String {
+    let refspec = format!("{new}:{BRANCH}");
+    assert!(!refspec.starts_with('+'), "a push never forces");
+    refspec
+}
+
+/// What a server's refusal to move the branch means.
+fn refusal(reason: &str) -> Push {
+    let said = reason.to_ascii_lowercase();
+    // The words of receive-pack, of its clients, and of the hosts, for "something else moved it or is moving it".
+    let race = [
+        "non-fast-forward",
+        "non-fastforward",
+        "fetch first",
+        "stale info",
+        "failed to update ref",
+        "failed to lock",
+        "cannot lock ref",
+        "unable to lock",
+        "reference already exists",
+        "incorrect old value",
+        "lock file",
+        ".lock'",
+    ];
+    if race.iter().any(|word| said.contains(word)) {
+        Push::LostRace
+    } else {
+        Push::Rejected {
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// The proxy that the environment names, if any.
+fn proxy<'a>() -> ProxyOptions<'a> {
+    let mut proxy = ProxyOptions::new();
+    proxy.auto();
+    proxy
+}

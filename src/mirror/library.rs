@@ -1,0 +1,100 @@
+//! libgit2's process-wide settings: the one place of the crate that is `unsafe`.
+//!
+//! The setters are unsafe because they change global state without a lock. Everything in this room that touches
+//! libgit2 passes through [`init_library`] first, whose `Once` makes that happen before any other use.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a server may stay silent in the middle of a conversation.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How much of a pack is mapped at once, in bytes, and how much of all packs together. libgit2's defaults (1 GiB and
+/// no limit) would let the resident memory grow with the vault.
+const WINDOW: usize = 8 << 20;
+const ALL_WINDOWS: usize = 48 << 20;
+
+/// How much libgit2 may keep of the objects that it has parsed, in bytes.
+const OBJECT_CACHE: usize = 16 << 20;
+
+/// The person's own Git configuration files, found before libgit2 was told to read none.
+static PERSONAL_CONFIG: OnceLock<Vec<PathBuf>> = OnceLock::new();
+
+/// Sets libgit2 up for this process. To be called early; more calls do nothing.
+///
+/// - Nobody's Git configuration is read from here on: `core.autocrlf`, filters, `init.templateDir` and the like
+///   change nothing in a mirror. A network remote still finds credential helpers, through `personal_config`.
+/// - A repository that another user owns is opened: csync executes nothing that a repository contains, which is what
+///   that check (`safe.directory`) protects.
+/// - Objects, packs and references are flushed to the disk. The configuration key `core.fsyncObjectFiles` covers loose
+///   objects and references, but not the packs that a fetch writes; only the global option does.
+/// - Connecting and waiting for a server end after a while; the memory that maps packs is bounded.
+pub fn init_library() {
+    PERSONAL_CONFIG.get_or_init(|| {
+        let found = [
+            git2::Config::find_system(),
+            git2::Config::find_xdg(),
+            git2::Config::find_global(),
+        ];
+        set_options();
+        found.into_iter().filter_map(Result::ok).collect()
+    });
+}
+
+/// The person's own Git configuration, read anew: for credential helpers and proxies, never for objects.
+pub(super) fn personal_config() -> Result<git2::Config, git2::Error> {
+    init_library();
+    let levels = [
+        git2::ConfigLevel::System,
+        git2::ConfigLevel::XDG,
+        git2::ConfigLevel::Global,
+    ];
+    let mut config = git2::Config::new()?;
+    for file in PERSONAL_CONFIG.get().into_iter().flatten() {
+        let level = if file.ends_with(".gitconfig") {
+            levels[2]
+        } else if file.ends_with("git/config") {
+            levels[1]
+        } else {
+            levels[0]
+        };
+        // A file that cannot be read or parsed has no helper to offer; the sign-in then says that it failed.
+        let _ = config.add_file(file, level, false);
+    }
+    Ok(config)
+}
+
+/// Sets the options. An option that this build of libgit2 does not know stays at its default.
+#[allow(unsafe_code)]
+fn set_options() {
+    use git2::{ConfigLevel, opts};
+
+    git2::opts::strict_hash_verification(true);
+    let milliseconds = |time: Duration| i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: all of these write plain global variables of libgit2 (the search paths: a global string buffer) and are
+    // unsound only when another thread uses libgit2 meanwhile. `init_library` calls this function once, in the
+    // initialiser of a `OnceLock`: other threads that want to use libgit2 through this room wait there until it is
+    // done, and no other room uses libgit2. The call to `git_libgit2_opts` passes the int that the documentation of
+    // `GIT_OPT_ENABLE_FSYNC_GITDIR` asks for.
+    unsafe {
+        for level in [
+            ConfigLevel::System,
+            ConfigLevel::Global,
+            ConfigLevel::XDG,
+            ConfigLevel::ProgramData,
+        ] {
+            let _ = opts::set_search_path(level, "");
+        }
+        let _ = opts::set_verify_owner_validation(false);
+        let _ = opts::set_server_connect_timeout_in_milliseconds(milliseconds(CONNECT_TIMEOUT));
+        let _ = opts::set_server_timeout_in_milliseconds(milliseconds(SILENCE_TIMEOUT));
+        let _ = opts::set_mwindow_size(WINDOW);
+        let _ = opts::set_mwindow_mapped_limit(ALL_WINDOWS);
+        let _ = opts::set_cache_max_size(OBJECT_CACHE as _);
+        libgit2_sys::git_libgit2_opts(libgit2_sys::GIT_OPT_ENABLE_FSYNC_GITDIR as _, 1);
+    }
+}

@@ -1,0 +1,77 @@
+//! A remote that is a bare repository on this machine, or on a file system that is mounted here.
+//!
+//! Objects go from one object database to the other as they are, in one pack, without the protocol that would
+//! compress each of them again. The branch moves by compare-and-swap under Git's own lock file, so that the git command
+//! and other machines on a shared file system may use the repository at the same time.
+//!
+//! Hooks in the repository do not run: csync executes nothing that a repository contains, and libgit2's own local
+//! transport runs none either. To have a `pre-receive` or `update` hook obeyed, serve the repository and
+//! give its `git://`, SSH or HTTPS address.
+
+use std::path::PathBuf;
+
+use git2::Oid;
+
+use crate::core::id::CommitId;
+
+use super::error::MirrorError;
+use super::pointer::{Pointer, commit_id, compare_and_swap, oid, read};
+use super::reach;
+use super::remote::{BRANCH, Push, Remote};
+use super::repository::{Mirror, open_bare};
+
+/// See the module.
+pub(super) struct PathRemote {
+    folder: PathBuf,
+}
+
+impl PathRemote {
+    /// The repository at `folder`, which is not looked at yet.
+    pub(super) const fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    fn tip(&self, target: &git2::Repository) -> Result<Option<Oid>, MirrorError> {
+        read(target, BRANCH).map_err(|error| MirrorError::damaged(BRANCH, &self.folder, super::error::text(&error)))
+    }
+}
+
+impl Remote for PathRemote {
+    fn location(&self) -> String {
+        self.folder.display().to_string()
+    }
+
+    fn fetch(&mut self, mirror: &Mirror) -> Result<Option<CommitId>, MirrorError> {
+        let source = open_bare(&self.folder)?;
+        let Some(tip) = self.tip(&source)? else {
+            return Ok(None);
+        };
+        let known = mirror.known()?;
+        if !known.contains(&tip) {
+            reach::copy(&source, &mirror.repository, &[tip], &known)?;
+        }
+        mirror.set(Pointer::Incoming, mirror.get(Pointer::Incoming)?, commit_id(tip))?;
+        Ok(Some(commit_id(tip)))
+    }
+
+    fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError> {
+        let target = open_bare(&self.folder)?;
+        let expected = expected.map(oid);
+        if self.tip(&target)? != expected {
+            return Ok(Push::LostRace);
+        }
+        let known: Vec<Oid> = expected.into_iter().collect();
+        reach::copy(&mirror.repository, &target, &[oid(new)], &known)?;
+        // Objects that were there already were not written by us. All are there, or the branch does not move.
+        reach::verify(&target, &[oid(new)], &known, false)?;
+        match compare_and_swap(&target, BRANCH, expected, oid(new)) {
+            Ok(true) => Ok(Push::Accepted),
+            Ok(false) => Ok(Push::LostRace),
+            Err(error) => Err(MirrorError::git("move the branch", &self.folder, &error)),
+        }
+    }
+
+    fn test(&mut self) -> Result<(), MirrorError> {
+        self.tip(&open_bare(&self.folder)?).map(|_| ())
+    }
+}

@@ -1,0 +1,250 @@
+//! Making and opening the repository, and reading blobs from it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use git2::{ObjectType, Oid, RepositoryInitOptions, RepositoryOpenFlags};
+
+use crate::core::id::BlobId;
+
+use super::error::MirrorError;
+use super::library::init_library;
+use super::pointer::{Pointer, raw};
+use super::{spool, tree};
+
+/// What the configuration of a mirror says, whatever the person's own says.
+///
+/// - `pack.deltaCacheSize`: libgit2 1.9 reads its big-file threshold from this key, and would otherwise look for deltas
+///   between ciphertexts, where there are none (measured: 22 s instead of 4 s for 128 MB).
+///   `core.bigFileThreshold` and `pack.window` say the same to later versions and to the git command.
+/// - `core.fsyncObjectFiles`: loose objects and references reach the disk before they count.
+/// - `core.logAllRefUpdates`: no reflog, which would note when and as whom this machine synced.
+const SETTINGS: [(&str, &str); 5] = [
+    ("pack.deltaCacheSize", "1"),
+    ("core.bigFileThreshold", "1k"),
+    ("pack.window", "0"),
+    ("core.fsyncObjectFiles", "true"),
+    ("core.logAllRefUpdates", "false"),
+];
+
+/// The local bare repository.
+///
+/// May move to another thread; for use by several at once each opens its own.
+pub struct Mirror {
+    pub(super) repository: git2::Repository,
+    folder: PathBuf,
+}
+
+impl Mirror {
+    /// Makes an empty mirror at `folder`, which must not exist or be empty, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`MirrorError::InTheWay`] when something stands there; when the disk refuses.
+    pub fn create(folder: &Path) -> Result<Self, MirrorError> {
+        make(folder, &SETTINGS)?;
+        Self::open(folder)
+    }
+
+    /// Opens the mirror at `folder`, mends its configuration, and removes what a killed run left behind.
+    ///
+    /// # Errors
+    ///
+    /// [`MirrorError::NoRepository`] when there is none; when it is damaged beyond opening.
+    pub fn open(folder: &Path) -> Result<Self, MirrorError> {
+        init_library();
+        ensure_settings(folder)?;
+        let repository = open_bare(folder)?;
+        let folder = repository.path().to_owned();
+        spool::remove_stale(&folder);
+        Ok(Self { repository, folder })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A blob's content. `limit` is the most bytes it may have, checked before any is read.
+    ///
+    /// # Errors
+    ///
+    /// [`MirrorError::Missing`], [`MirrorError::TooLarge`], or [`MirrorError::Damaged`] when the content does not
+    /// have this id (or the object is no blob).
+    pub fn blob(&self, id: BlobId, limit: u64) -> Result<Vec<u8>, MirrorError> {
+        let oid = raw(id.as_bytes());
+        self.check_header(oid, ObjectType::Blob, limit)?;
+        read_object(&self.odb()?, self.folder(), oid, ObjectType::Blob).map(|object| object.data().to_owned())
+    }
+
+    /// The object database.
+    pub(super) fn odb(&self) -> Result<git2::Odb<'_>, MirrorError> {
+        self.repository
+            .odb()
+            .map_err(|error| MirrorError::git("open the objects", &self.folder, &error))
+    }
+
+    /// Refuses an object that is not of `kind` or has more than `limit` bytes, from its header alone.
+    pub(super) fn check_header(&self, id: Oid, kind: ObjectType, limit: u64) -> Result<(), MirrorError> {
+        check_header(&self.odb()?, &self.folder, id, kind, limit)
+    }
+
+    /// The pointers that stand for complete histories.
+    pub(super) fn known(&self) -> Result<Vec<Oid>, MirrorError> {
+        let mut known = Vec::new();
+        for pointer in [Pointer::Tip, Pointer::Incoming, Pointer::Base] {
+            known.extend(self.get(pointer)?.map(super::pointer::oid));
+        }
+        Ok(known)
+    }
+}
+
+/// Makes an empty bare repository that can serve as a remote, at `folder`, which must not exist or be empty.
+///
+/// # Errors
+///
+/// [`MirrorError::InTheWay`] when something stands there; when the disk refuses.
+pub fn create_bare(folder: &Path) -> Result<(), MirrorError> {
+    make(folder, &[])
+}
+
+/// Opens the bare repository at `folder` itself, not one further up, and not one with a work tree.
+pub(super) fn open_bare(folder: &Path) -> Result<git2::Repository, MirrorError> {
+    init_library();
+    let none: [&Path; 0] = [];
+    let repository = git2::Repository::open_ext(folder, RepositoryOpenFlags::NO_SEARCH, none).map_err(|error| {
+        if error.code() == git2::ErrorCode::NotFound {
+            MirrorError::NoRepository {
+                path: folder.to_owned(),
+            }
+        } else {
+            MirrorError::git("open the repository", folder, &error)
+        }
+    })?;
+    if !repository.is_bare() {
+        return Err(MirrorError::NotBare {
+            path: folder.to_owned(),
+        });
+    }
+    Ok(repository)
+}
+
+/// Reads an object of `kind`; libgit2 checks that its content has this id. The size is checked by the caller.
+pub(super) fn read_object<'odb>(
+    odb: &'odb git2::Odb<'_>,
+    place: &Path,
+    id: Oid,
+    kind: ObjectType,
+) -> Result<git2::OdbObject<'odb>, MirrorError> {
+    let what = || tree::name_of(kind, id);
+    let object = odb
+        .read(id)
+        .map_err(|error| MirrorError::object(what(), place, &error))?;
+    if object.kind() != kind {
+        return Err(MirrorError::damaged(
+            what(),
+            place,
+            format!("it is a {}", object.kind()),
+        ));
+    }
+    Ok(object)
+}
+
+/// Refuses an object that is not of `kind` or has more than `limit` bytes, from its header alone.
+pub(super) fn check_header(
+    odb: &git2::Odb<'_>,
+    place: &Path,
+    id: Oid,
+    kind: ObjectType,
+    limit: u64,
+) -> Result<(), MirrorError> {
+    let what = || tree::name_of(kind, id);
+    let (size, found) = odb
+        .read_header(id)
+        .map_err(|error| MirrorError::object(what(), place, &error))?;
+    if found != kind {
+        return Err(MirrorError::damaged(what(), place, format!("it is a {found}")));
+    }
+    let size = size as u64;
+    if size > limit {
+        return Err(MirrorError::TooLarge {
+            what: what(),
+            size,
+            limit,
+        });
+    }
+    Ok(())
+}
+
+/// Makes a bare repository beside `folder` and moves it there when it is whole and on the disk.
+fn make(folder: &Path, settings: &[(&str, &str)]) -> Result<(), MirrorError> {
+    init_library();
+    let taken = match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    };
+    if taken {
+        return Err(MirrorError::InTheWay {
+            path: folder.to_owned(),
+        });
+    }
+    let absolute = std::path::absolute(folder).map_err(|error| MirrorError::io("find", folder, error))?;
+    let parent = absolute.parent().unwrap_or(&absolute);
+    fs::create_dir_all(parent).map_err(|error| MirrorError::io("make", parent, error))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".csync-new-")
+        .tempdir_in(parent)
+        .map_err(|error| MirrorError::io("make a folder in", parent, error))?;
+    git2::Repository::init_opts(
+        staging.path(),
+        RepositoryInitOptions::new()
+            .bare(true)
+            .no_reinit(true)
+            .external_template(false)
+            .initial_head(Pointer::Tip.reference()),
+    )
+    .map_err(|error| MirrorError::git("make a repository", folder, &error))?;
+    write_settings(&staging.path().join("config"), settings)
+        .map_err(|error| MirrorError::git("write the configuration", folder, &error))?;
+    for name in ["HEAD", "config", "objects", "refs", "."] {
+        sync(&staging.path().join(name))?;
+    }
+    fs::rename(staging.path(), &absolute).map_err(|error| MirrorError::io("make", folder, error))?;
+    // It is not there under its first name any more: there is nothing left to clear away.
+    let _ = staging.keep();
+    sync(parent)
+}
+
+/// Brings the settings of the mirror at `folder` to what they should be, writing only where they differ.
+fn ensure_settings(folder: &Path) -> Result<(), MirrorError> {
+    let file = folder.join("config");
+    if !file.is_file() {
+        return Err(MirrorError::NoRepository {
+            path: folder.to_owned(),
+        });
+    }
+    write_settings(&file, &SETTINGS).map_err(|error| MirrorError::git("write the configuration", folder, &error))
+}
+
+/// Writes the settings that the configuration file does not hold yet.
+fn write_settings(file: &Path, settings: &[(&str, &str)]) -> Result<(), git2::Error> {
+    let mut config = git2::Config::open(file)?;
+    for (key, value) in settings {
+        if config.get_string(key).ok().as_deref() != Some(*value) {
+            config.set_str(key, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Flushes a file, or the entries of a folder, to the disk.
+pub(super) fn sync(path: &Path) -> Result<(), MirrorError> {
+    // Only Unix lets a folder be opened and flushed; elsewhere its entries are the system's affair.
+    if path.is_dir() && !cfg!(unix) {
+        return Ok(());
+    }
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| MirrorError::io("flush", path, error))
+}
