@@ -1,1 +1,27 @@
 //! This machine's files: scanning, reading, replacing, and the sandbox that paths are held in.
+//!
+//! Everything hangs on a [`Root`]: a folder that an agent keeps its data in. Paths in it are `/`-separated texts, checked
+//! again each time, and no operation ever leaves the root, whatever links stand in it.
+#![allow(dead_code, unused_imports)] // composed by the engine
+
+mod error;
+mod faults;
+mod ignores;
+mod late;
+mod metadata;
+mod names;
+mod private;
+mod replace;
+mod root;
+mod sandbox;
+mod scan;
+
+pub use error::LocalError;
+pub use faults::{Faults, NoFaults, Operation};
+pub use ignores::UserIgnores;
+pub use late::Settled;
+pub use names::{conflict_base, is_conflict_name, is_temporary_name};
+pub use private::{check_private, check_private_file, write_private};
+pub use replace::{Expected, Written};
+pub use root::{OpenFile, Root};
+pub use scan::{Found, Problem, Rules, Scan, scan};
