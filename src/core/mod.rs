@@ -8,4 +8,5 @@ pub mod merge;
 pub mod origin;
 pub mod path;
 pub mod plan;
+pub mod progress;
 pub mod stat;

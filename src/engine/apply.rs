@@ -8,7 +8,7 @@ use super::merges::Merged;
 use super::open::OpenVault;
 use super::report::{Action, Item, Report, Trouble};
 use super::steps::{Hold, Step, Steps};
-use super::survey::{LocalFile, Survey, cannot_read, hash_file};
+use super::survey::{LocalFile, Survey, cannot_read, hash_file, shareable};
 use crate::core::id::ContentHash;
 use crate::core::kind::FileKind;
 use crate::core::merge::{self, Sides};
@@ -242,11 +242,7 @@ impl OpenVault {
     pub(super) fn incoming_settings(&self, step: &Step, version: &Version) -> Result<Vec<u8>> {
         let bytes = read_content(&self.mirror, &self.vault, version)?;
         let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
-        let keys = open.source.machine_keys(&step.relative);
-        if keys.is_empty() {
-            return Ok(bytes);
-        }
-        Ok(merge::json_without(&bytes, keys).unwrap_or(bytes))
+        Ok(shareable(open, &step.relative, &bytes).unwrap_or(bytes))
     }
 
     /// The whole local file in memory, at most what the survey saw of it.

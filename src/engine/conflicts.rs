@@ -11,7 +11,7 @@ use super::projects::local_path;
 use super::report::{Action, Item};
 use super::selection::Selection;
 use super::steps::{Step, Steps};
-use super::survey::{LocalFile, Survey, hash_file, open_file};
+use super::survey::{LocalFile, Survey, hash_file, open_file, shareable};
 use crate::core::kind::FileKind;
 use crate::core::merge;
 use crate::core::path::LogicalPath;
@@ -105,7 +105,7 @@ impl Conflicts {
 
     fn describe(&self, step: &Step) -> ConflictItem {
         let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
-        let folder = source.root.folder();
+        let folder = source.root.path();
         ConflictItem {
             item: self.open.item(&step.path, Some(step), Action::Conflict, None, &self.survey),
             kind: step.kind,
@@ -194,14 +194,14 @@ impl Conflicts {
         step: &Step,
         version: &Version,
     ) -> Result<crate::core::id::ContentHash> {
+        let settings = match (&step.local, step.kind) {
+            (Some(_), FileKind::Json) => Some(self.settings_from_vault(step, version)?),
+            _ => None,
+        };
         let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
         let (expected, mode, torn) = match &step.local {
             Some(local) => (Expected::File(local.stat), local.stat.mode, unfinished(&source.root, local)?),
             None => (Expected::Absent, version.head.mode, None),
-        };
-        let settings = match (&step.local, step.kind) {
-            (Some(_), FileKind::Json) => Some(self.settings_from_vault(step, version)?),
-            _ => None,
         };
         let written =
             source.root.replace(&step.relative, &expected, mode, Some(version.head.modified), &mut |out| {
@@ -244,7 +244,7 @@ impl Conflicts {
         let theirs = self.open.incoming_settings(step, version)?;
         let ours = self.open.read_local(step)?;
         let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
-        let sent = merge::json_without(&ours, source.source.machine_keys(&step.relative)).unwrap_or_default();
+        let sent = shareable(source, &step.relative, &ours).unwrap_or_default();
         // Against what is here as the base, every difference is the vault's.
         let sides = merge::Sides { base: Some(&sent), ours: &ours, theirs: &theirs };
         merge::json(sides).map_err(|why| {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::core::id::{BlobId, FileId, TreeId};
 use crate::error::{Error, Kind, Result};
 use crate::mirror::{Entry, Mirror};
-use crate::vault::{ContentHasher, Head, MAX_SEALED_HEAD, MAX_SEALED_SEGMENT, OpenHead, Vault, layout};
+use crate::vault::{ContentHasher, Head, OpenHead, Vault, layout, limits};
 
 /// One version of a file in the vault: its head, and the tree in which its segments are found.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ const BATCH: usize = 16;
 /// # Errors
 /// Damage, or a head that belongs to another file.
 pub fn open_head(mirror: &Mirror, vault: &Vault, id: FileId, blob: BlobId) -> Result<OpenHead> {
-    let sealed = mirror.blob(blob, MAX_SEALED_HEAD)?;
+    let sealed = mirror.blob(blob, limits::HEAD_BLOB)?;
     Ok(vault.open_head(id, &sealed)?)
 }
 
@@ -76,7 +76,7 @@ pub fn write_content(
                 .map(|segment| {
                     let path = layout::segment_path(id, segment.id);
                     match mirror.entry(version.tree, &path)? {
-                        Some(Entry::Blob(blob)) => Ok(mirror.blob(blob, MAX_SEALED_SEGMENT)?),
+                        Some(Entry::Blob(blob)) => Ok(mirror.blob(blob, limits::SEGMENT_BLOB)?),
                         _ => Err(missing(head)),
                     }
                 })

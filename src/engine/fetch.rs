@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::open::{OpenVault, vault_id};
+use super::open::{OpenVault, vault_id, with_dictionaries};
 use crate::core::id::{CommitId, Generation, VaultId};
 use crate::error::{Error, Kind, Result};
 use crate::mirror::{Mirror, Pointer, Remote};
@@ -14,7 +14,7 @@ impl OpenVault {
     /// # Errors
     /// [`Kind::Network`]; [`Kind::Rollback`] where the remote's history is not a continuation of what was seen here;
     /// [`Kind::Damaged`] where a seal does not verify. Nothing local has changed then.
-    pub fn fetch(&self, remote: &mut dyn Remote) -> Result<CommitId> {
+    pub fn fetch(&mut self, remote: &mut dyn Remote) -> Result<CommitId> {
         let (seen, _) = self.tip()?;
         let fetched = remote.fetch(&self.mirror)?;
         let Some(incoming) = fetched else {
@@ -43,6 +43,7 @@ impl OpenVault {
         }
         verify_history(&self.mirror, &self.vault, incoming, Some(seen))?;
         self.mirror.set(Pointer::Tip, Some(seen), incoming)?;
+        self.vault = with_dictionaries(&self.mirror, self.mirror.commit(incoming)?.tree, &self.vault)?;
         Ok(incoming)
     }
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::open::OpenVault;
 use crate::core::id::{BlobId, FileId};
 use crate::error::{Error, Kind, Result};
-use crate::vault::{Head, MAX_SEALED_HEAD, layout};
+use crate::vault::{Head, layout, limits};
 
 /// A head that could not be opened, and why.
 pub struct BadHead {
@@ -42,7 +42,7 @@ impl OpenVault {
         for batch in unknown.chunks(BATCH) {
             let mut sealed = Vec::with_capacity(batch.len());
             for &(id, blob) in batch {
-                match self.mirror.blob(blob, MAX_SEALED_HEAD) {
+                match self.mirror.blob(blob, limits::HEAD_BLOB) {
                     Ok(bytes) => sealed.push((id, blob, bytes)),
                     Err(error) => bad.push(BadHead { id, error: error.into() }),
                 }

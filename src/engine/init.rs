@@ -14,7 +14,7 @@ use crate::local::write_private;
 use crate::mirror::{self, Entry, Mirror, Pointer, Push, Put, Remote, TreeEdit};
 use crate::state::Lock;
 use crate::vault::{
-    self, DeviceIdentity, MAX_SMALL_FILE, Member, MemberKind, Note, Vault, VaultKey, WrapKind, generation_of, layout,
+    self, DeviceIdentity, Member, MemberKind, Note, Vault, VaultKey, WrapKind, generation_of, layout, limits,
 };
 
 /// Where the passphrase comes from. Asked only when it is needed, and at most as often as it is needed.
@@ -116,11 +116,11 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
         write_private(&paths.identity_file(), secrecy::ExposeSecret::expose_secret(&identity.to_file_text()).as_bytes())?;
     }
     let new = opened.is_none();
-    let (key, members) = match opened {
+    let (opened, members) = match opened {
         None => found(context, &fresh, remote.as_mut(), options, &identity, new_passphrase.as_ref())?,
         Some(opened) => join(context, &fresh, remote.as_mut(), options, &identity, opened)?,
     };
-    let vault = key.vault_id();
+    let vault = opened.id();
     // What a refused or killed attempt left behind is not the vault that was joined now.
     if paths.mirror().exists() {
         let old = paths.mirror().with_extension(format!("old-{}", context.clock.now().timestamp()));
@@ -185,7 +185,7 @@ fn absolute(url: &str) -> Result<String> {
 
 /// The vault that the remote holds, opened.
 struct RemoteVault {
-    key: VaultKey,
+    vault: Vault,
     tip: CommitId,
     /// The wrap that this device's identity opens; `None` where it was the passphrase.
     member: Option<KeyId>,
@@ -202,7 +202,7 @@ fn open_remote_vault(
     if let Some(identity) = identity
         && let Some((member, key)) = unwrap_with_identity(mirror, tree, identity)?
     {
-        return check(mirror, RemoteVault { key, tip, member: Some(member) }, vault);
+        return check(mirror, RemoteVault { vault: Vault::new(key), tip, member: Some(member) }, vault);
     }
     let mut by_passphrase = Vec::new();
     for (_, wrap) in wraps(mirror, tree)? {
@@ -217,21 +217,21 @@ fn open_remote_vault(
     let entered = passphrase.enter()?;
     for wrap in by_passphrase {
         if let Some(key) = vault::unwrap_with_passphrase(&wrap, &entered)? {
-            return check(mirror, RemoteVault { key, tip, member: None }, vault);
+            return check(mirror, RemoteVault { vault: Vault::new(key), tip, member: None }, vault);
         }
     }
     Err(Error::new(Kind::Key, "the passphrase does not open this vault").hint("check it and try again; nothing was written"))
 }
 
 fn check(mirror: &Mirror, opened: RemoteVault, vault: VaultId) -> Result<RemoteVault> {
-    if opened.key.vault_id() != vault {
+    if opened.vault.id() != vault {
         return Err(Error::new(
             Kind::Damaged,
-            format!("the remote says that it is vault {vault}, but its key is that of vault {}", opened.key.vault_id()),
+            format!("the remote says that it is vault {vault}, but its key is that of vault {}", opened.vault.id()),
         )
         .hint("the host mixes two vaults: nothing was written"));
     }
-    verify_history(mirror, &Vault::new(opened.key.clone()), opened.tip, None)?;
+    verify_history(mirror, &opened.vault, opened.tip, None)?;
     Ok(opened)
 }
 
@@ -243,9 +243,8 @@ fn found(
     options: &InitOptions,
     identity: &DeviceIdentity,
     passphrase: Option<&SecretString>,
-) -> Result<(VaultKey, Vec<Member>)> {
-    let key = VaultKey::generate();
-    let vault = Vault::new(key.clone());
+) -> Result<(Vault, Vec<Member>)> {
+    let vault = Vault::new(VaultKey::generate());
     let mut writer = mirror.writer()?;
     let mut edits = Vec::new();
     let mut put = |path: String, bytes: &[u8]| -> Result<()> {
@@ -253,9 +252,9 @@ fn found(
         edits.push(TreeEdit { path, entry: Some(Put::Blob(blob)) });
         Ok(())
     };
-    put(layout::VAULT_JSON.to_owned(), &vault::vault_json(key.vault_id()))?;
+    put(layout::VAULT_JSON.to_owned(), &vault::vault_json(vault.id()))?;
     let mut members = vec![device_member(context, options, identity)];
-    put(layout::key_path(members[0].key), &vault::wrap_for_device(&key, &identity.recipient())?)?;
+    put(layout::key_path(members[0].key), &vault::wrap_for_device(vault.key(), &identity.recipient())?)?;
     if let Some(passphrase) = passphrase {
         let member = Member {
             key: vault::new_key_id(),
@@ -265,7 +264,7 @@ fn found(
             added: context.time_text(),
             by: options.device.to_string(),
         };
-        put(layout::key_path(member.key), &vault::wrap_for_passphrase(&key, passphrase)?)?;
+        put(layout::key_path(member.key), &vault::wrap_for_passphrase(vault.key(), passphrase)?)?;
         members.push(member);
     }
     put(layout::MEMBERS.to_owned(), vault.seal_members(&members)?.bytes())?;
@@ -286,7 +285,7 @@ fn found(
         }
     }
     mirror.set(Pointer::Tip, None, commit)?;
-    Ok((key, members))
+    Ok((vault, members))
 }
 
 /// Adds this device to the members, unless it is one, and makes the verified tip this machine's.
@@ -297,16 +296,15 @@ fn join(
     options: &InitOptions,
     identity: &DeviceIdentity,
     opened: RemoteVault,
-) -> Result<(VaultKey, Vec<Member>)> {
-    let RemoteVault { key, mut tip, member } = opened;
-    let vault = Vault::new(key.clone());
+) -> Result<(Vault, Vec<Member>)> {
+    let RemoteVault { vault, mut tip, member } = opened;
     if member.is_some() {
         mirror.set(Pointer::Tip, None, tip)?;
         let members = members(mirror, &vault, mirror.commit(tip)?.tree)?;
-        return Ok((key, members));
+        return Ok((vault, members));
     }
     let ours = device_member(context, options, identity);
-    let wrap = vault::wrap_for_device(&key, &identity.recipient())?;
+    let wrap = vault::wrap_for_device(vault.key(), &identity.recipient())?;
     for _ in 0..JOIN_TRIES {
         let parent = mirror.commit(tip)?;
         let mut members = members(mirror, &vault, parent.tree)?;
@@ -327,7 +325,7 @@ fn join(
         match remote.push(mirror, Some(tip), commit)? {
             Push::Accepted => {
                 mirror.set(Pointer::Tip, None, commit)?;
-                return Ok((key, members));
+                return Ok((vault, members));
             }
             Push::Rejected { reason } => {
                 return Err(Error::new(
@@ -375,7 +373,7 @@ fn note(context: &Context<'_>, options: &InitOptions, operation: &str) -> Note {
 /// A missing or damaged list.
 pub(super) fn members(mirror: &Mirror, vault: &Vault, tree: TreeId) -> Result<Vec<Member>> {
     match mirror.entry(tree, layout::MEMBERS)? {
-        Some(Entry::Blob(blob)) => Ok(vault.open_members(&mirror.blob(blob, MAX_SMALL_FILE)?)?),
+        Some(Entry::Blob(blob)) => Ok(vault.open_members(&mirror.blob(blob, limits::MEMBERS_BLOB)?)?),
         _ => Err(Error::new(Kind::Damaged, "the vault's list of members is missing")
             .hint("another device may still hold it: run `csync sync` there")),
     }

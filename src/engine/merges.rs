@@ -9,7 +9,7 @@ use super::open::OpenVault;
 use super::projects::local_path;
 use super::report::Action;
 use super::steps::Step;
-use super::survey::{LocalFile, Survey, cannot_read, hash_file};
+use super::survey::{LocalFile, Survey, cannot_read, hash_file, shareable};
 use super::titles;
 use crate::core::id::{ContentHash, TreeId};
 use crate::core::kind::FileKind;
@@ -51,7 +51,6 @@ struct LinesOutcome {
     shared: u64,
     ours: Vec<u8>,
     merged: std::result::Result<merge::JsonlMerge, Conflict>,
-    rewritten: bool,
 }
 
 impl OpenVault {
@@ -112,7 +111,7 @@ impl OpenVault {
             let merged = merge::json(Sides { base: base.as_deref(), ours: &ours, theirs: &theirs });
             let same = merged.as_ref().is_ok_and(|content| {
                 let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
-                let sent = merge::json_without(content, open.source.machine_keys(&step.relative));
+                let sent = shareable(open, &step.relative, content);
                 merge::json_same(sent.as_deref().unwrap_or(content), &theirs)
             });
             (merged, same)
@@ -169,8 +168,7 @@ impl OpenVault {
         };
         let sides = Sides { base: base.as_deref(), ours: &ours, theirs: &theirs };
         let merged = merge::jsonl(sides, step.kind, shared > 0);
-        let rewritten = base.as_ref().is_some_and(|base| !ours.starts_with(base) || !theirs.starts_with(base));
-        Ok(LinesOutcome { shared, ours, merged, rewritten })
+        Ok(LinesOutcome { shared, ours, merged })
     }
 
     fn merge_lines(
@@ -181,12 +179,12 @@ impl OpenVault {
         base_tree: Option<TreeId>,
     ) -> Result<Merged> {
         let (local, version) = both(step)?;
-        let LinesOutcome { shared, ours, merged, rewritten } = self.lines_outcome(step, local, version, base_tree)?;
+        let LinesOutcome { shared, ours, merged } = self.lines_outcome(step, local, version, base_tree)?;
         let merged = match merged {
             Ok(merged) => merged,
             Err(why) => return Ok(Merged::Conflict(why)),
         };
-        merge::integrity_gate(&ours, &merged.content, rewritten).map_err(|lost| {
+        merge::integrity_gate(&ours, &merged.content, merged.rewritten).map_err(|lost| {
             Error::new(Kind::General, format!("merging {} would lose something: {lost}", step.path))
                 .hint("nothing was written; this is a defect in csync: please report it")
         })?;
@@ -252,7 +250,7 @@ impl OpenVault {
                 break;
             }
             let mut bytes = Vec::new();
-            file.by_ref()
+            Read::by_ref(&mut file)
                 .take(segment.size)
                 .read_to_end(&mut bytes)
                 .map_err(|source| cannot_read(&step.relative, source))?;
@@ -356,7 +354,7 @@ fn both(step: &Step) -> Result<(&LocalFile, &Version)> {
 fn copy_prefix(file: &mut std::fs::File, relative: &str, size: u64, out: &mut dyn Write) -> Result<()> {
     file.rewind().map_err(|source| cannot_read(relative, source))?;
     let copied =
-        std::io::copy(&mut file.by_ref().take(size), out).map_err(|source| cannot_read(relative, source))?;
+        std::io::copy(&mut Read::by_ref(file).take(size), out).map_err(|source| cannot_read(relative, source))?;
     if copied < size {
         return Err(Error::new(Kind::General, format!("{relative} became shorter while it was read"))
             .hint("run the same command again"));

@@ -13,7 +13,7 @@ use crate::local::{self, Root, UserIgnores};
 use crate::mirror::{self, Entry, Mirror, Pointer, Remote};
 use crate::sources::{self, Source};
 use crate::state::{Index, Lock};
-use crate::vault::{self, DeviceIdentity, MAX_SMALL_FILE, Vault, VaultKey, layout};
+use crate::vault::{self, DeviceIdentity, Vault, VaultKey, layout, limits};
 
 /// A source on this machine: which agent, where, and what the person refined.
 pub struct OpenSource {
@@ -101,9 +101,10 @@ impl OpenVault {
             return Err(Error::new(Kind::Key, "the key that this device's identity opens belongs to another vault"));
         }
         let sources = open_sources(context)?;
+        let vault = with_dictionaries(&mirror, tree, &Vault::new(key))?;
         Ok(Self {
             mirror,
-            vault: Vault::new(key),
+            vault,
             index: Index::open(&context.paths.index_file())?,
             sources,
             device: joined.device,
@@ -166,7 +167,7 @@ pub fn read_identity(file: &std::path::Path) -> Result<DeviceIdentity> {
 /// A tree that is not a vault's, or a format that this version does not know.
 pub fn vault_id(mirror: &Mirror, tree: TreeId) -> Result<VaultId> {
     match mirror.entry(tree, layout::VAULT_JSON)? {
-        Some(Entry::Blob(blob)) => Ok(vault::parse_vault_json(&mirror.blob(blob, MAX_SMALL_FILE)?)?),
+        Some(Entry::Blob(blob)) => Ok(vault::parse_vault_json(&mirror.blob(blob, limits::VAULT_JSON)?)?),
         _ => Err(Error::new(Kind::General, "the remote holds a repository that is not a csync vault")
             .hint("csync writes to an empty repository or to its own vault only: make a new, empty, private repository")),
     }
@@ -181,10 +182,28 @@ pub fn wraps(mirror: &Mirror, tree: TreeId) -> Result<Vec<(KeyId, Vec<u8>)>> {
     for (name, entry) in mirror.list(tree, layout::KEYS)? {
         let id = name.strip_suffix(".age").and_then(|id| id.parse().ok());
         if let (Some(id), Entry::Blob(blob)) = (id, entry) {
-            wraps.push((id, mirror.blob(blob, MAX_SMALL_FILE)?));
+            wraps.push((id, mirror.blob(blob, limits::WRAP_BLOB)?));
         }
     }
     Ok(wraps)
+}
+
+/// The vault, knowing the dictionaries that stand in `tree`. One that cannot be opened is left out: files that need it say so.
+///
+/// # Errors
+/// A damaged mirror.
+pub fn with_dictionaries(mirror: &Mirror, tree: TreeId, vault: &Vault) -> Result<Vault> {
+    let mut dictionaries = Vec::new();
+    for (name, entry) in mirror.list(tree, layout::DICTIONARIES)? {
+        let path = format!("{}/{name}", layout::DICTIONARIES);
+        let Some(id) = layout::parse_dictionary_path(&path) else { continue };
+        let Entry::Blob(blob) = entry else { continue };
+        match vault.open_dictionary(id, &mirror.blob(blob, limits::DICTIONARY_BLOB)?) {
+            Ok(dictionary) => dictionaries.push(dictionary),
+            Err(error) => tracing::warn!("a dictionary of the vault cannot be opened: {error}"),
+        }
+    }
+    Ok(vault.with_dictionaries(dictionaries))
 }
 
 /// The vault key, by the wrap that `identity` opens; `None` where it opens none.
@@ -216,8 +235,8 @@ fn open_sources(context: &Context<'_>) -> Result<Vec<OpenSource>> {
         })?;
     }
     let root = Root::open(&folder)?;
-    let ignores = UserIgnores::read(&root, config.claude_include(), config.claude_exclude())?;
-    let settings = sources::ClaudeSettings { send_machine_keys: config.claude_sync_machine_keys() };
+    let ignores = UserIgnores::load(&root, config.claude_include(), config.claude_exclude())?;
+    let settings = sources::ClaudeSettings { send: config.claude_send_keys().to_vec() };
     Ok(vec![OpenSource { source: Box::new(sources::claude(settings)), root, ignores }])
 }
 

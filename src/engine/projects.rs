@@ -1,22 +1,31 @@
 //! Which local project folder is which project of the vault, found with as little reading as possible.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::open::{OpenSource, OpenVault};
 use crate::core::origin::Project;
 use crate::core::path::LogicalPath;
 use crate::error::Result;
-use crate::local::Scan;
-use crate::sources::{self, LocalProject, ProjectInputs, ProjectMap};
+use crate::sources::{self, LocalProject, ProjectInputs, ProjectMap, ProjectMapping};
 use crate::state::Index;
 use crate::vault::Head;
 
-/// The names under which the caches below stand in the index. Losing them costs a look at a few files.
+/// The names under which what was found before stands in the index. Losing it costs a look at a few files.
 const LOCAL_PROJECTS: &str = "local-projects";
 const VAULT_PROJECTS: &str = "vault-projects";
+const ASSIGNED_PROJECTS: &str = "assigned-projects";
+
+/// The local projects that were found, and the vault's projects that were known then: new ones there are a reason to look again.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct FoundProjects {
+    vault: BTreeMap<String, Project>,
+    local: Vec<LocalProject>,
+}
 
 fn cached<T: DeserializeOwned + Default>(index: &Index, key: &str) -> Result<T> {
     Ok(index.meta(key)?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
@@ -29,7 +38,6 @@ impl OpenVault {
     /// An index that cannot be written.
     pub fn learn_projects<'h>(&mut self, heads: impl IntoIterator<Item = &'h Head>) -> Result<()> {
         let mut known: BTreeMap<String, Project> = cached(&self.index, VAULT_PROJECTS)?;
-        let before = known.len();
         let mut changed = false;
         for head in heads {
             let Some(project) = &head.origin.project else { continue };
@@ -46,8 +54,8 @@ impl OpenVault {
                 }
             }
         }
-        if changed || known.len() != before {
-            self.index.set_meta(VAULT_PROJECTS, &serde_json::to_string(&known).expect("a map of plain texts"))?;
+        if changed {
+            remember(&mut self.index, VAULT_PROJECTS, &known)?;
         }
         Ok(())
     }
@@ -57,35 +65,57 @@ impl OpenVault {
 ///
 /// # Errors
 /// An index that cannot be read or written.
-pub fn project_map(context: &Context<'_>, index: &mut Index, open: &OpenSource, scan: &Scan) -> Result<ProjectMap> {
-    let folders: BTreeSet<&str> =
-        scan.files.iter().filter_map(|found| open.source.project_folder(&found.relative)).collect();
-    let mut local: Vec<LocalProject> = cached(index, LOCAL_PROJECTS)?;
-    let known = local.len();
-    local.retain(|project| folders.contains(project.folder.as_str()) || project.from_agent_state);
-    let new: Vec<String> = folders
-        .iter()
-        .filter(|folder| !local.iter().any(|project| project.folder == **folder))
-        .map(|folder| (*folder).to_owned())
-        .collect();
-    if !new.is_empty() || local.len() != known || index.meta(LOCAL_PROJECTS)?.is_none() {
-        local.retain(|project| !project.from_agent_state);
-        local.extend(sources::discover_projects(open.root.folder(), &context.home, &new));
-        index.set_meta(LOCAL_PROJECTS, &serde_json::to_string(&local).expect("plain texts"))?;
+pub fn project_map(context: &Context<'_>, index: &mut Index, open: &OpenSource) -> Result<ProjectMap> {
+    let folders = sources::project_folders(open.root.path());
+    let vault: BTreeMap<String, Project> = cached(index, VAULT_PROJECTS)?;
+    let mut found: FoundProjects = cached(index, LOCAL_PROJECTS)?;
+    let known: BTreeSet<String> = found.local.iter().map(|project| project.folder.clone()).collect();
+    let new: Vec<String> = folders.iter().filter(|folder| !known.contains(*folder)).cloned().collect();
+    let homes = homes(context);
+    if !new.is_empty() || found.vault != vault {
+        let config_dir = context.claude_config_dir.as_deref().map(Path::as_os_str);
+        let agent_state = sources::app_state_file(&context.home, config_dir);
+        found.local.retain(|project| folders.contains(&project.folder));
+        let discovered = sources::discover_projects(open.root.path(), &homes, &new, Some(&agent_state));
+        let kept: BTreeSet<String> = found.local.iter().map(|project| project.folder.clone()).collect();
+        found.local.extend(discovered.into_iter().filter(|project| !kept.contains(&project.folder)));
+        found.vault.clone_from(&vault);
+        remember(index, LOCAL_PROJECTS, &found)?;
     }
-    let vault_projects: BTreeMap<String, Project> = cached(index, VAULT_PROJECTS)?;
-    let mut homes = vec![context.home.clone()];
-    if let Ok(real) = context.home.canonicalize()
-        && real != context.home
-    {
-        homes.push(real);
+    let assigned: Vec<(String, String)> = cached(index, ASSIGNED_PROJECTS)?;
+    let map = ProjectMap::build(ProjectInputs {
+        homes,
+        config_map: context
+            .config
+            .claude_projects()
+            .iter()
+            .map(|(local, logical)| ProjectMapping { local: local.clone(), logical: logical.clone() })
+            .collect(),
+        assigned: assigned.clone(),
+        vault_projects: vault.into_iter().collect(),
+        local: found.local,
+    });
+    let now: Vec<(String, String)> = folders.iter().map(|folder| (folder.clone(), map.to_logical(folder))).collect();
+    if now != assigned {
+        remember(index, ASSIGNED_PROJECTS, &now)?;
     }
-    Ok(ProjectMap::build(ProjectInputs {
-        homes: homes.iter().map(|home| home.to_string_lossy().into_owned()).collect(),
-        config_map: context.config.claude_projects().clone(),
-        vault_projects: vault_projects.into_iter().collect(),
-        local,
-    }))
+    Ok(map)
+}
+
+/// The home folder under each of its names, the real one first: agents name folders after real paths.
+fn homes(context: &Context<'_>) -> Vec<String> {
+    let mut homes = Vec::new();
+    for home in [context.home.canonicalize().ok(), Some(context.home.clone())].into_iter().flatten() {
+        let home = home.to_string_lossy().into_owned();
+        if !homes.contains(&home) {
+            homes.push(home);
+        }
+    }
+    homes
+}
+
+fn remember<T: Serialize>(index: &mut Index, key: &str, value: &T) -> Result<()> {
+    Ok(index.set_meta(key, &serde_json::to_string(value).expect("plain maps and lists of texts"))?)
 }
 
 /// The logical path of a local file; an error where its name cannot exist on every machine.
@@ -97,19 +127,12 @@ pub fn logical_path(
     projects: &ProjectMap,
     relative: &str,
 ) -> std::result::Result<LogicalPath, crate::BadPath> {
-    let renamed = open
-        .source
-        .project_folder(relative)
-        .map(|folder| open.source.with_project_folder(relative, &projects.to_logical(folder)));
-    LogicalPath::new(open.source.name(), renamed.as_deref().unwrap_or(relative))
+    let renamed = open.source.with_project_folder(relative, &|folder| projects.to_logical(folder));
+    LogicalPath::new(open.source.name(), &renamed)
 }
 
 /// Where a logical path stands on this machine, relative to its source's root.
 #[must_use]
 pub fn local_path(open: &OpenSource, projects: &ProjectMap, path: &LogicalPath, project: Option<&Project>) -> String {
-    let relative = path.relative();
-    match open.source.project_folder(relative) {
-        Some(folder) => open.source.with_project_folder(relative, &projects.to_local(folder, project)),
-        None => relative.to_owned(),
-    }
+    open.source.with_project_folder(path.relative(), &|folder| projects.to_local(folder, project))
 }

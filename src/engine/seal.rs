@@ -17,7 +17,7 @@ use crate::core::path::LogicalPath;
 use crate::core::progress::Phase;
 use crate::error::{Error, Kind, Result};
 use crate::mirror::{Entry, Put, TreeEdit, Writer};
-use crate::vault::{Head, Note, SegmentRef, Vault, generation_of, layout, segments};
+use crate::vault::{ContentHasher, Head, Note, SegmentRef, Vault, generation_of, layout, segments};
 
 /// A file to send, and the head that the vault has of it.
 pub(super) struct Outbound {
@@ -170,7 +170,7 @@ impl OpenVault {
 }
 
 /// Seals one batch while the next one is read.
-fn rayon_join<N: Send>(
+fn seal_while<N>(
     vault: &Vault,
     batch: Vec<Piece>,
     next: impl FnOnce() -> N,
@@ -436,6 +436,7 @@ impl Cutting {
             hash: self.local.hash,
             segments: self.segments,
             origin: self.origin,
+            dictionary: None,
         };
         let dropped = self.before.into_iter().filter(|old| !head.segments.contains(old)).collect();
         Ok(Finished {

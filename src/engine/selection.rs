@@ -92,7 +92,7 @@ impl Selection {
         matches(path.as_str())
             || matches(path.relative())
             || matches(relative)
-            || self.files.iter().any(|file| open.root.folder().join(relative).starts_with(file))
+            || self.files.iter().any(|file| open.root.path().join(relative).starts_with(file))
             || session.is_some_and(|session| self.sessions.iter().any(|wanted| session.starts_with(wanted.as_str())))
             || folder.is_some_and(|folder| self.projects.iter().any(|wanted| is_project(folder, wanted)))
     }

@@ -9,7 +9,7 @@ use super::projects::local_path;
 use super::report::Trouble;
 use super::selection::Selection;
 use super::survey::{LocalFile, Survey};
-use crate::core::id::{BlobId, ContentHash, FileId, TreeId};
+use crate::core::id::{BlobId, FileId, TreeId};
 use crate::core::kind::{FileKind, Retention};
 use crate::core::path::LogicalPath;
 use crate::core::plan::{Decision, Losses, decide};

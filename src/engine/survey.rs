@@ -85,9 +85,11 @@ impl OpenVault {
         for (number, open) in self.sources.iter().enumerate() {
             let scan = local::scan(&open.root, &Allowed(open.source.as_ref()), &open.ignores);
             // We hold the lock, so whatever another run left half written is nobody's.
-            open.root.sweep(&scan.leftovers);
-            survey.live.extend(live_sessions(open.root.folder()));
-            let projects = project_map(context, &mut self.index, open, &scan)?;
+            if let Err(error) = open.root.sweep(&scan.leftovers) {
+                tracing::warn!("a temporary file of an earlier run could not be removed: {error}");
+            }
+            survey.live.extend(live_sessions(open.root.path()));
+            let projects = project_map(context, &mut self.index, open)?;
             survey.conflict_files.extend(scan.conflict_files.iter().map(|file| (number, file.clone())));
             survey.troubles.extend(
                 scan.problems
@@ -181,7 +183,9 @@ pub fn hash_file(
     let outgoing = outgoing(open, relative, kind, &mut opened.file, opened.stat.size)?;
     let mut hasher = vault.hasher(path);
     match &outgoing.filtered {
-        Some(bytes) => hasher.update(bytes),
+        Some(bytes) => {
+            hasher.update(bytes);
+        }
         None => hash_prefix(&mut opened.file, relative, outgoing.size, &mut hasher)?,
     }
     Ok(Some((opened.stat, hasher.finalize(), outgoing.size)))
@@ -212,20 +216,24 @@ pub fn outgoing(open: &OpenSource, relative: &str, kind: FileKind, file: &mut Fi
         FileKind::Json => {
             let mut bytes = Vec::new();
             file.take(size).read_to_end(&mut bytes).map_err(|source| cannot_read(relative, source))?;
-            let keys = open.source.machine_keys(relative);
-            if keys.is_empty() {
-                bytes
-            } else {
-                merge::json_without(&bytes, keys).ok_or_else(|| {
-                    Error::new(Kind::General, format!("{relative} is not valid JSON")).hint(
-                        "mend the file: until then it is left alone on this machine and in the vault",
-                    )
-                })?
-            }
+            shareable(open, relative, &bytes).ok_or_else(|| {
+                Error::new(Kind::General, format!("{relative} is not valid JSON"))
+                    .hint("mend the file: until then it is left alone on this machine and in the vault")
+            })?
         }
     };
     let size = filtered.len() as u64;
     Ok(Outgoing { filtered: Some(filtered), size })
+}
+
+/// Settings without the keys that belong to the machine they are on; `None` where they are not a JSON object that can be edited.
+#[must_use]
+pub fn shareable(open: &OpenSource, relative: &str, settings: &[u8]) -> Option<Vec<u8>> {
+    let keys = open.source.machine_keys_in(relative, settings);
+    if keys.is_empty() {
+        return Some(settings.to_vec());
+    }
+    merge::json_without(settings, &keys.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The greatest last line that is looked at to see whether it is whole: larger ones are taken as they are.

@@ -473,7 +473,7 @@ impl OpenVault {
         self.mirror = Mirror::scratch(&self.mirror, &folder.join("mirror.git"))?;
         self.index = self.index.scratch(&folder.join("index.sqlite"))?;
         for source in &mut self.sources {
-            source.root = source.root.read_only();
+            source.root = source.root.read_only()?;
         }
         Ok(())
     }

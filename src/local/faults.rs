@@ -48,3 +48,13 @@ impl Faults for NoFaults {
         Ok(())
     }
 }
+
+/// Refuses everything that would change a file: the ports of a dry run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadOnly;
+
+impl Faults for ReadOnly {
+    fn before(&self, _operation: Operation, _path: &Path) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "nothing is changed in a dry run"))
+    }
+}

@@ -4,6 +4,7 @@
 //! again each time, and no operation ever leaves the root, whatever links stand in it.
 #![allow(dead_code, unused_imports)] // composed by the engine
 
+mod conflict_files;
 mod error;
 mod faults;
 mod ignores;
@@ -16,8 +17,9 @@ mod root;
 mod sandbox;
 mod scan;
 
+pub use conflict_files::conflict_files_of;
 pub use error::LocalError;
-pub use faults::{Faults, NoFaults, Operation};
+pub use faults::{Faults, NoFaults, Operation, ReadOnly};
 pub use ignores::UserIgnores;
 pub use late::Settled;
 pub use names::{conflict_base, is_conflict_name, is_temporary_name};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::error::LocalError;
-use super::faults::{Faults, NoFaults, Operation};
+use super::faults::{Faults, NoFaults, Operation, ReadOnly};
 use super::late::Displaced;
 use super::metadata::{private_folder, stat_of, sync_folder};
 use super::names::{Names, is_temporary_name, temporary_in};
@@ -69,6 +69,14 @@ impl Root {
     pub fn with_faults(mut self, faults: Arc<dyn Faults>) -> Self {
         self.faults = faults;
         self
+    }
+
+    /// The same folder, in which nothing can be changed: for a dry run.
+    ///
+    /// # Errors
+    /// As [`Root::open`].
+    pub fn read_only(&self) -> Result<Self, LocalError> {
+        Ok(Self::open(&self.path)?.with_faults(Arc::new(ReadOnly)))
     }
 
     /// The real path of the folder.

@@ -46,6 +46,30 @@ impl Mirror {
         Self::open(folder)
     }
 
+    /// A mirror at `folder` that reads the objects of `of` and starts with its pointers: what a dry run fetches into, to be
+    /// thrown away.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mirror::create`].
+    pub fn scratch(of: &Self, folder: &Path) -> Result<Self, MirrorError> {
+        make(folder, &SETTINGS)?;
+        let info = folder.join("objects/info");
+        let objects = of.folder().join("objects");
+        fs::create_dir_all(&info).map_err(|error| MirrorError::io("make", &info, error))?;
+        let mut alternates = objects.into_os_string().into_encoded_bytes();
+        alternates.push(b'\n');
+        let file = info.join("alternates");
+        fs::write(&file, alternates).map_err(|error| MirrorError::io("write", &file, error))?;
+        let scratch = Self::open(folder)?;
+        for pointer in [Pointer::Tip, Pointer::Base] {
+            if let Some(commit) = of.get(pointer)? {
+                scratch.set(pointer, None, commit)?;
+            }
+        }
+        Ok(scratch)
+    }
+
     /// Opens the mirror at `folder`, mends its configuration, and removes what a killed run left behind.
     ///
     /// # Errors

@@ -110,6 +110,19 @@ impl Index {
         })
     }
 
+    /// A copy of this index in `file`, which must not exist: what a dry run works on, to be thrown away.
+    ///
+    /// # Errors
+    /// The copy cannot be written.
+    pub fn scratch(&self, file: &Path) -> Result<Self, StateError> {
+        let copied = self.connection.borrow().execute("VACUUM INTO ?1", [file.to_string_lossy()]);
+        copied.map_err(|source| StateError::Database {
+            path: file.to_owned(),
+            source,
+        })?;
+        Self::open(file)
+    }
+
     /// Whether the index was begun anew, because it was damaged or of another version, since it was opened.
     #[must_use]
     pub fn was_rebuilt(&self) -> bool {

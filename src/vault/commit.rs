@@ -82,6 +82,17 @@ impl Vault {
 }
 
 /// Reads a message; only the very bytes that csync writes for a generation and a seal are one.
+/// The generation that a commit's message tells. Only as good as the seal: verify the commit, or a child that names it, first.
+///
+/// # Errors
+/// [`VaultError::Damaged`] when it is no message of csync.
+pub fn generation_of(message: &str) -> Result<Generation, VaultError> {
+    parse(message).map(|(generation, _)| generation).ok_or(VaultError::Damaged {
+        thing: Thing::Commit,
+        why: "its message is not csync's",
+    })
+}
+
 fn parse(message: &str) -> Option<(Generation, Seal)> {
     let (generation, seal) = message.strip_prefix(SUBJECT)?.split_once(SEAL)?;
     let parsed = (

@@ -49,6 +49,7 @@ use std::sync::Arc;
 use crate::core::id::{FileId, VaultId};
 use crate::core::path::LogicalPath;
 
+pub use commit::generation_of;
 pub use descriptor::{parse_vault_json, vault_json};
 pub use dictionary::{Dictionary, DictionaryId};
 pub use error::{Thing, VaultError};
