@@ -1,3 +1,7 @@
-//! The program: see the library's `cli`.
+//! The program: reports panics well, runs the command line, ends with its exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    csync::cli::main()
+}

@@ -1,12 +1,11 @@
 //! What every use case is given from outside: places, settings, the clock, and how to tell progress and be stopped.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Local, Utc};
 
-use crate::config::{Config, Paths};
+use crate::config::{Config, Environment, Paths};
 use crate::core::progress::Progress;
 use crate::core::stat::Timestamp;
 use crate::error::{Error, Kind, Result};
@@ -40,10 +39,8 @@ pub struct Context<'a> {
     pub paths: Paths,
     /// The settings in force.
     pub config: Config,
-    /// The person's home folder.
-    pub home: PathBuf,
-    /// The value of `CLAUDE_CONFIG_DIR`, where it is set.
-    pub claude_config_dir: Option<PathBuf>,
+    /// The variables that csync was started with, and the home folder.
+    pub environment: Environment,
     /// The clock.
     pub clock: &'a dyn Clock,
     /// Told about every step that can take long.

@@ -73,8 +73,8 @@ const JOIN_TRIES: usize = 8;
 /// else than a vault is refused.
 pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn Passphrase) -> Result<Initialised> {
     let paths = &context.paths;
-    if let Some(remote) = context.config.remote()
-        && context.config.vault().is_some()
+    if let Some(remote) = &context.config.remote
+        && context.config.vault.is_some()
         && paths.mirror().exists()
     {
         return Err(Error::new(Kind::Usage, format!("this machine is already part of the vault at {remote}"))
@@ -107,7 +107,7 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
         Some(tip) => Some(open_remote_vault(&fresh, tip, identity.as_ref(), passphrase)?),
     };
 
-    let _lock = Lock::acquire(paths.state_dir(), context.lock_wait, "init")?;
+    let _lock = Lock::acquire(&paths.state_dir, context.lock_wait, "init")?;
     let brought = identity.is_some();
     let identity = identity.unwrap_or_else(DeviceIdentity::generate);
     let new_passphrase = if opened.is_none() { passphrase.choose()? } else { None };
@@ -129,12 +129,12 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
     drop(fresh);
     std::fs::rename(&scratch.0, paths.mirror()).map_err(|source| cannot_place(&paths.mirror(), source))?;
     let mut settings = vec![
-        ("remote", url.clone()),
-        ("vault", vault.to_string()),
-        ("device", options.device.to_string()),
+        ("remote", vec![url.clone()]),
+        ("vault", vec![vault.to_string()]),
+        ("device", vec![options.device.to_string()]),
     ];
     if let Some(claude) = &options.claude {
-        settings.push(("sources.claude.path", claude.to_string_lossy().into_owned()));
+        settings.push(("claude.path", vec![claude.to_string_lossy().into_owned()]));
     }
     super::settings::write(context, &settings)?;
     Ok(Initialised {

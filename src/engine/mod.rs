@@ -24,7 +24,7 @@ mod titles;
 pub use conflicts::{ConflictItem, Conflicts, Difference, Keep, diff};
 pub use context::{Clock, Context, SystemClock};
 pub use init::{InitOptions, Initialised, Passphrase, init};
-pub use open::{OpenVault, claude_folder, joined};
+pub use open::{OpenVault, joined};
 pub use report::{Action, Item, Report, Trouble};
 pub use selection::{Request, Selection};
 pub use settings::write as write_settings;

@@ -1,7 +1,5 @@
 //! Opening what this machine has: lock, mirror, key, index, sources.
 
-use std::path::PathBuf;
-
 use secrecy::SecretString;
 
 use super::context::Context;
@@ -62,9 +60,9 @@ pub fn joined(config: &Config) -> Result<Joined> {
             .hint("run `csync init <URL>`, or `csync init --local` to try it without a server")
     };
     Ok(Joined {
-        remote: config.remote().map(ToOwned::to_owned).ok_or_else(not_initialised)?,
-        vault: config.vault().ok_or_else(not_initialised)?,
-        device: config.device().cloned().ok_or_else(not_initialised)?,
+        remote: config.remote.clone().ok_or_else(not_initialised)?,
+        vault: config.vault.ok_or_else(not_initialised)?,
+        device: config.device.clone().ok_or_else(not_initialised)?,
     })
 }
 
@@ -75,7 +73,7 @@ impl OpenVault {
     /// [`Kind::NotInitialised`], [`Kind::Locked`], [`Kind::Key`], or damage.
     pub fn open(context: &Context<'_>, purpose: &str) -> Result<Self> {
         let joined = joined(&context.config)?;
-        let lock = Lock::acquire(context.paths.state_dir(), context.lock_wait, purpose)?;
+        let lock = Lock::acquire(&context.paths.state_dir, context.lock_wait, purpose)?;
         let mirror = Mirror::open(&context.paths.mirror())?;
         let identity = read_identity(&context.paths.identity_file())?;
         let Some(tip) = mirror.get(Pointer::Tip)? else {
@@ -224,30 +222,10 @@ pub fn unwrap_with_identity(
 }
 
 fn open_sources(context: &Context<'_>) -> Result<Vec<OpenSource>> {
-    let config = &context.config;
-    let folder = claude_folder(context);
-    if !folder.is_dir() {
-        // The agent may not have run here yet; what the vault holds comes here all the same.
-        std::fs::create_dir_all(&folder).map_err(|source| {
-            Error::new(Kind::General, format!("cannot make the folder {}", folder.display()))
-                .hint("set `sources.claude.path`, or make the folder yourself")
-                .caused_by(source)
-        })?;
-    }
-    let root = Root::open(&folder)?;
-    let ignores = UserIgnores::load(&root, config.claude_include(), config.claude_exclude())?;
-    let settings = sources::ClaudeSettings { send: config.claude_send_keys().to_vec() };
+    let claude = &context.config.claude;
+    // The agent may not have run here yet; what the vault holds comes here all the same.
+    let root = Root::open_or_create(&claude.path)?;
+    let ignores = UserIgnores::load(&root, &claude.include, &claude.exclude)?;
+    let settings = sources::ClaudeSettings { send: claude.send_keys.clone() };
     Ok(vec![OpenSource { source: Box::new(sources::claude(settings)), root, ignores }])
-}
-
-/// Where Claude Code keeps its data on this machine: the configuration, else `CLAUDE_CONFIG_DIR`, else `~/.claude`.
-#[must_use]
-pub fn claude_folder(context: &Context<'_>) -> PathBuf {
-    match context.config.claude_path() {
-        Some(path) => path.to_owned(),
-        None => sources::claude_default_root(
-            &context.home,
-            context.claude_config_dir.as_deref().map(std::path::Path::as_os_str),
-        ),
-    }
 }

@@ -1,7 +1,6 @@
 //! Which local project folder is which project of the vault, found with as little reading as possible.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -73,8 +72,8 @@ pub fn project_map(context: &Context<'_>, index: &mut Index, open: &OpenSource) 
     let new: Vec<String> = folders.iter().filter(|folder| !known.contains(*folder)).cloned().collect();
     let homes = homes(context);
     if !new.is_empty() || found.vault != vault {
-        let config_dir = context.claude_config_dir.as_deref().map(Path::as_os_str);
-        let agent_state = sources::app_state_file(&context.home, config_dir);
+        let environment = &context.environment;
+        let agent_state = sources::app_state_file(environment.home(), environment.variable("CLAUDE_CONFIG_DIR"));
         found.local.retain(|project| folders.contains(&project.folder));
         let discovered = sources::discover_projects(open.root.path(), &homes, &new, Some(&agent_state));
         let kept: BTreeSet<String> = found.local.iter().map(|project| project.folder.clone()).collect();
@@ -87,9 +86,13 @@ pub fn project_map(context: &Context<'_>, index: &mut Index, open: &OpenSource) 
         homes,
         config_map: context
             .config
-            .claude_projects()
+            .claude
+            .projects
             .iter()
-            .map(|(local, logical)| ProjectMapping { local: local.clone(), logical: logical.clone() })
+            .map(|(local, logical)| ProjectMapping {
+                local: local.to_string_lossy().into_owned(),
+                logical: logical.clone(),
+            })
             .collect(),
         assigned: assigned.clone(),
         vault_projects: vault.into_iter().collect(),
@@ -105,7 +108,8 @@ pub fn project_map(context: &Context<'_>, index: &mut Index, open: &OpenSource) 
 /// The home folder under each of its names, the real one first: agents name folders after real paths.
 fn homes(context: &Context<'_>) -> Vec<String> {
     let mut homes = Vec::new();
-    for home in [context.home.canonicalize().ok(), Some(context.home.clone())].into_iter().flatten() {
+    let home = context.environment.home();
+    for home in [home.canonicalize().ok(), Some(home.to_owned())].into_iter().flatten() {
         let home = home.to_string_lossy().into_owned();
         if !homes.contains(&home) {
             homes.push(home);

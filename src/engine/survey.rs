@@ -115,7 +115,7 @@ impl OpenVault {
                         Kind::General,
                         format!("{} and {} are the same file for other machines", found.relative, other.relative),
                     )
-                    .hint("give one of the two projects a name of its own under `sources.claude.projects`");
+                    .hint("give one of the two projects a name of its own under `claude.projects`");
                     survey.troubles.push(Trouble::at(path, error));
                     continue;
                 }

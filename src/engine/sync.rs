@@ -78,7 +78,7 @@ pub fn sync_with(
         return preview(context, open, remote, options);
     }
     let mut report = Report::default();
-    let retries = context.config.max_retries();
+    let retries = context.config.max_retries;
     for attempt in 0..=retries {
         report.races = attempt;
         report.troubles.clear();
@@ -160,7 +160,7 @@ fn preview(
 
 fn check_breaker(context: &Context<'_>, options: &SyncOptions, steps: &Steps) -> Result<()> {
     let losses = steps.losses;
-    if options.allow_deletions || !losses.trip_breaker(context.config.max_delete()) {
+    if options.allow_deletions || !losses.trip_breaker(context.config.max_delete) {
         return Ok(());
     }
     let mut what = vec![];
