@@ -6,4 +6,5 @@ pub mod kind;
 pub mod merge;
 pub mod origin;
 pub mod path;
+pub mod progress;
 pub mod stat;

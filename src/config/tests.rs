@@ -1,0 +1,2 @@
+//! Stories of layers, messages and edits.
+#![allow(clippy::unwrap_used)]
