@@ -60,7 +60,7 @@ pub struct ClaudeConfig {
     /// Patterns of what is not synced.
     pub exclude: Vec<String>,
     /// Whether the keys of settings.json that run commands are synced as well.
-    pub send_keys: Vec<String>,
+    pub sync_machine_keys: bool,
     /// Local project folders (absolute, `~` replaced) and their projects' names on every machine.
     pub projects: BTreeMap<PathBuf, String>,
 }
@@ -220,7 +220,7 @@ impl Config {
                 },
                 include: list("claude.include"),
                 exclude: list("claude.exclude"),
-                send_keys: list("claude.send_keys"),
+                sync_machine_keys: value("claude.sync_machine_keys") == Some(Value::Switch(true)),
                 projects: match value("claude.projects") {
                     Some(Value::Map(entries)) => entries
                         .into_iter()

@@ -7,6 +7,5 @@ pub mod lines;
 pub mod merge;
 pub mod origin;
 pub mod path;
-pub mod plan;
 pub mod progress;
 pub mod stat;

@@ -1,31 +1,31 @@
-//! How a use case tells how far it is. A trait, so that nothing below the command line knows of terminals.
+//! What a long run tells of itself while it is under way. Whoever shows it decides how, or not at all.
 
-/// What is being done.
+/// A part of a run that takes long enough to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Looking for local changes.
+    /// Looking at this machine's files.
     Scan,
-    /// Compressing and encrypting.
+    /// Compressing and encrypting what changed.
     Seal,
     /// Sending to the remote.
     Send,
-    /// Asking and receiving from the remote.
+    /// Receiving from the remote.
     Receive,
-    /// Writing local files.
+    /// Writing to this machine's files.
     Write,
 }
 
-/// Told how far a use case is.
+/// Where a run reports how far it is. One phase is under way at a time; several threads may advance it.
 pub trait Progress: Sync {
-    /// A phase begins: `items` files and `bytes` bytes lie ahead; 0 where that is not known.
+    /// A phase of `items` things with `bytes` bytes in all begins; 0 where that is not known.
     fn begin(&self, phase: Phase, items: u64, bytes: u64);
-    /// So much more is done.
+    /// That many more things and bytes are done.
     fn advance(&self, items: u64, bytes: u64);
     /// The phase is over.
     fn end(&self);
 }
 
-/// Tells nobody.
+/// Nobody is watching.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
