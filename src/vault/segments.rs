@@ -146,6 +146,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn segments_stay_few_and_bytes_are_written_few_times(appends in proptest::collection::vec(1_u64..200_000, 1..400)) {
             let mut segments = Vec::new();
