@@ -36,7 +36,7 @@ fn tier(size: u64) -> u32 {
 }
 
 /// How many of the leading segments of `existing` stay as they are when `new_bytes` are appended. The content of the rest and
-/// the new bytes are [cut](cut) again. Everything stays when nothing was appended.
+/// the new bytes are [cut] again. Everything stays when nothing was appended.
 #[must_use]
 pub fn keep(existing: &[SegmentRef], new_bytes: u64) -> usize {
     let mut kept = existing.len();
