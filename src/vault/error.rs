@@ -13,6 +13,8 @@ pub enum Thing {
     Head(FileId),
     /// One segment of a file.
     Segment(SegmentId),
+    /// A segment that is being made.
+    NewSegment,
     /// The note of a commit.
     Note,
     /// The list of who holds the vault key.
@@ -34,6 +36,7 @@ impl fmt::Display for Thing {
         match self {
             Self::Head(id) => write!(f, "the head of file {id}"),
             Self::Segment(id) => write!(f, "segment {id}"),
+            Self::NewSegment => f.write_str("a new segment"),
             Self::Note => f.write_str("the commit's note"),
             Self::Members => f.write_str("the list of members"),
             Self::Dictionary(id) => write!(f, "dictionary {id}"),

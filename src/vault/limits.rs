@@ -32,7 +32,7 @@ pub const HEAD_BLOB: u64 = blob(LINE + INLINE);
 /// Bytes of a segment's blob.
 pub const SEGMENT_BLOB: u64 = blob(MAX_SEGMENT);
 /// Bytes of the blob of a note.
-pub const NOTE_BLOB: u64 = blob(1 << 20);
+pub const NOTE_BLOB: u64 = blob(LINE);
 /// Bytes of the blob of the list of members.
 pub const MEMBERS_BLOB: u64 = blob(LINE);
 /// Bytes of a dictionary's blob.

@@ -23,8 +23,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Unsealable`] for any other number of bytes.
     pub fn seal_segment(&self, content: &[u8]) -> Result<Sealed<Segment>, VaultError> {
-        // Which file it is for is of no weight here, and its name is only for errors.
-        let thing = Thing::Segment(SegmentId([0; 16]));
+        let thing = Thing::NewSegment;
         if content.is_empty() || content.len() > MAX_SEGMENT {
             return Err(VaultError::Unsealable {
                 thing,

@@ -36,7 +36,7 @@ fn tier(size: u64) -> u32 {
 }
 
 /// How many of the leading segments of `existing` stay as they are when `new_bytes` are appended. The content of the rest and
-/// the new bytes are [cut](cut) again. Everything stays when nothing was appended.
+/// the new bytes are [cut] again. Everything stays when nothing was appended.
 #[must_use]
 pub fn keep(existing: &[SegmentRef], new_bytes: u64) -> usize {
     let mut kept = existing.len();
@@ -146,6 +146,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn segments_stay_few_and_bytes_are_written_few_times(appends in proptest::collection::vec(1_u64..200_000, 1..400)) {
             let mut segments = Vec::new();

@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use age::secrecy::{ExposeSecret, SecretSlice, SecretString};
+use secrecy::zeroize::Zeroize;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::envelope;
 use super::error::{Thing, VaultError};
@@ -113,7 +114,7 @@ pub fn unwrap_with_identity(wrap: &[u8], identity: &DeviceIdentity) -> Result<Op
     }
     let identities = std::iter::once(identity.age() as &dyn age::Identity);
     match envelope::open(identities, wrap, limits::WRAP_BLOB, Thing::Wrap) {
-        Ok(text) => VaultKey::parse_file(&SecretSlice::from(text)).map(Some),
+        Ok(text) => VaultKey::parse_file(&secret(text)).map(Some),
         Err(VaultError::OtherKey { .. }) => Ok(None),
         Err(error) => Err(error),
     }
@@ -141,5 +142,12 @@ pub fn unwrap_with_passphrase(wrap: &[u8], passphrase: &SecretString) -> Result<
         error => envelope::refused(&error, Thing::Wrap),
     })?;
     let text = envelope::read(reader, wrap.len(), Thing::Wrap)?;
-    VaultKey::parse_file(&SecretSlice::from(text)).map(Some)
+    VaultKey::parse_file(&secret(text)).map(Some)
+}
+
+/// `text` as a secret. It is copied to its exact size and zeroed: shrinking it in place could leave it behind unzeroed.
+fn secret(mut text: Vec<u8>) -> SecretSlice<u8> {
+    let exact = SecretSlice::from(text.as_slice().to_vec());
+    text.zeroize();
+    exact
 }

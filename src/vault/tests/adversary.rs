@@ -186,6 +186,26 @@ fn p11_plaintext_that_goes_on_after_the_padding_is_noticed() {
 }
 
 #[test]
+fn p11_a_head_that_goes_on_after_its_content_is_noticed() {
+    let vault = vault();
+    let file = vault.file_id(&session());
+    let head = head_of(&vault, &session(), b"x");
+    let mut whole = vault.head_place(&file).write_line(&head).unwrap();
+    frame::pack(&mut whole, b"x", Thing::Note).unwrap();
+    assert!(
+        vault.open_head(file, &as_outsider(&vault, &whole)).is_ok(),
+        "padding may be missing"
+    );
+    frame::pack(&mut whole, b"y", Thing::Note).unwrap();
+    assert!(refused(vault.open_head(file, &as_outsider(&vault, &whole))));
+    // Nor may content follow a head whose content is in segments.
+    let (head, _) = in_segments(&vault, &session(), b"x");
+    let mut whole = vault.head_place(&file).write_line(&head).unwrap();
+    frame::pack(&mut whole, b"x", Thing::Note).unwrap();
+    assert!(refused(vault.open_head(file, &as_outsider(&vault, &whole))));
+}
+
+#[test]
 fn p22_a_frame_that_unpacks_to_more_than_it_may_is_not_unpacked() {
     let vault = vault();
     let file = vault.file_id(&session());

@@ -197,6 +197,22 @@ fn as_many_segments_as_are_allowed_fit_into_a_head() {
 }
 
 #[test]
+fn what_does_not_compress_stays_within_the_limits_of_its_blob() {
+    let vault = vault();
+    let mut noise = vec![0; segments::MAX_SEGMENT];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    let segment = vault.seal_segment(&noise).unwrap();
+    assert!(segment.bytes().len() as u64 <= limits::SEGMENT_BLOB);
+    let head = head_of(&vault, &session(), &noise);
+    let head = vault.seal_head(&head, Some(&noise)).unwrap();
+    assert!(head.bytes().len() as u64 <= limits::HEAD_BLOB);
+    assert_eq!(
+        vault.open_head(vault.file_id(&session()), head.bytes()).unwrap().inline,
+        Some(noise)
+    );
+}
+
+#[test]
 fn one_vault_seals_on_many_threads() {
     let vault = vault();
     std::thread::scope(|scope| {

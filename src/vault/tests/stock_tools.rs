@@ -38,6 +38,50 @@ impl Tree<'_> {
     }
 }
 
+/// Runs the script of `examples/` on the repository in `tree`; whether it succeeded.
+fn restore(tree: &Tree<'_>, key: &Path, out: &Path) -> bool {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/restore-without-csync.sh");
+    let mut command = Command::new("sh");
+    command.arg(script).arg(tree.0).arg(key).arg(out).stdin(Stdio::null());
+    command.status().unwrap().success()
+}
+
+#[test]
+#[ignore = "needs git, age, zstd and jq"]
+fn p21_the_script_writes_nothing_outside_its_folder() {
+    for hostile in [
+        "../escaped",
+        "/escaped",
+        "claude/../../escaped",
+        "claude/./x",
+        "claude//x",
+        "claude/a\\..\\b",
+        "claude/a\nb",
+    ] {
+        let vault = vault();
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        let tree = Tree(&tree);
+        tree.put(layout::VAULT_JSON, &vault_json(vault.id()));
+        let file = vault.file_id(&session());
+        let mut fields = serde_json::to_value(head_of(&vault, &session(), b"x")).unwrap();
+        fields["path"] = hostile.into();
+        let mut head = vault.head_place(&file).write_line(&fields).unwrap();
+        frame::pack(&mut head, b"x", Thing::Note).unwrap();
+        tree.put(&layout::head_path(file), &as_outsider(&vault, &head));
+        tree.git(&["init", "--quiet", "--initial-branch=main"]);
+        tree.git(&["add", "--all"]);
+        tree.git(&["commit", "--quiet", "-m", "csync"]);
+        let key = folder.path().join("vault-key.txt");
+        fs::write(&key, vault.key().to_file().expose_secret()).unwrap();
+        let out = folder.path().join("out");
+        assert!(!restore(&tree, &key, &out), "{hostile}");
+        assert!(fs::read_dir(&out).unwrap().next().is_none(), "{hostile}");
+        assert!(!folder.path().join("escaped").exists(), "{hostile}");
+    }
+}
+
 #[test]
 #[ignore = "needs git, age, zstd and jq"]
 fn p33_stock_tools_bring_every_file_back() {
@@ -119,17 +163,9 @@ fn p33_stock_tools_bring_every_file_back() {
     fs::write(&identity, device.to_file_text().expose_secret()).unwrap();
     let key_file = folder.path().join("vault-key.txt");
     fs::write(&key_file, vault.key().to_file().expose_secret()).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/restore-without-csync.sh");
     for (with, name) in [(&identity, "by identity"), (&key_file, "by key file")] {
         let out = folder.path().join(name);
-        let mut command = Command::new("sh");
-        command
-            .arg(&script)
-            .arg(tree.0)
-            .arg(with)
-            .arg(&out)
-            .stdin(Stdio::null());
-        assert!(command.status().unwrap().success());
+        assert!(restore(&tree, with, &out));
         for (path, content) in files {
             assert!(fs::read(out.join(path)).unwrap() == content, "{path}");
         }
