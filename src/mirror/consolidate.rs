@@ -186,3 +186,7 @@ fn remove_if_there(path: &Path) -> Result<(), MirrorError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

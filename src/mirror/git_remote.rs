@@ -220,3 +220,7 @@ fn proxy<'a>() -> ProxyOptions<'a> {
     proxy.auto();
     proxy
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -75,3 +75,7 @@ impl Remote for PathRemote {
         self.tip(&open_bare(&self.folder)?).map(|_| ())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,144 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::core::id::{BlobId, CommitId};
+use crate::mirror::oracle::{Bench, bench, commit, fsck, git, noise};
+
+/// Twenty-five packs and some loose objects; gives the tip and the blobs with what they hold.
+fn worn() -> (Bench, CommitId, Vec<(BlobId, Vec<u8>)>) {
+    let bench = bench();
+    let mut tip = None;
+    let mut blobs = Vec::new();
+    for number in 0..25u64 {
+        let (large, small) = (noise(number, 300_000), noise(number + 1_000, 100));
+        let path = format!("files/{}/0/0/{number}.age", number % 4);
+        let next = commit(&bench.mirror, tip, &[(&path, &large)]);
+        let next = commit(&bench.mirror, Some(next), &[("note.age", &small)]);
+        tip = Some(next);
+        let tree = bench.mirror.commit(next).unwrap().tree;
+        for (path, content) in [(path.as_str(), large), ("note.age", small)] {
+            match bench.mirror.entry(tree, path).unwrap() {
+                Some(crate::mirror::Entry::Blob(id)) => blobs.push((id, content)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let tip = tip.unwrap();
+    bench.mirror.set(Pointer::Tip, None, tip).unwrap();
+    let base = commit(&bench.mirror, Some(tip), &[("base", b"of its own")]);
+    bench.mirror.set(Pointer::Base, None, base).unwrap();
+    (bench, tip, blobs)
+}
+
+fn all_there(folder: &Path, tip: CommitId, blobs: &[(BlobId, Vec<u8>)]) {
+    fsck(folder);
+    let mirror = Mirror::open(folder).unwrap();
+    assert_eq!(mirror.history(tip, None).unwrap().len(), 50);
+    for (id, content) in blobs {
+        assert_eq!(&mirror.blob(*id, 1 << 20).unwrap(), content);
+    }
+    let base = mirror.get(Pointer::Base).unwrap().unwrap();
+    assert!(mirror.entry(mirror.commit(base).unwrap().tree, "base").unwrap().is_some());
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn everything_is_kept_in_one_pack() {
+    let (bench, tip, blobs) = worn();
+    let mirror = &bench.mirror;
+    let lost = commit(mirror, None, &[("unreachable", b"x")]);
+    assert!(mirror.files().unwrap().packs.len() == 25);
+    mirror.consolidate().unwrap();
+    let files = mirror.files().unwrap();
+    assert_eq!((files.packs.len(), files.loose.len()), (1, 0));
+    assert!(!mirror.folder().join("objects/pack").join("multi-pack-index").exists());
+    all_there(mirror.folder(), tip, &blobs);
+    // The mirror that did it goes on, too.
+    for (id, content) in &blobs {
+        assert_eq!(&mirror.blob(*id, 1 << 20).unwrap(), content);
+    }
+    assert!(Mirror::open(mirror.folder()).unwrap().commit(lost).is_err());
+    let next = commit(mirror, Some(tip), &[("more", b"more")]);
+    mirror.set(Pointer::Tip, Some(tip), next).unwrap();
+    fsck(mirror.folder());
+    let staging = fs::read_dir(mirror.folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(staging.into_iter().all(|name| !name.to_string_lossy().starts_with("csync-")));
+}
+
+#[test]
+fn p5_killed_anywhere_it_loses_nothing() {
+    let (bench, tip, blobs) = worn();
+    let before = bench.mirror.files().unwrap();
+    let new = bench.mirror.gather().unwrap();
+    let made = bench.path("made");
+    copy(bench.mirror.folder(), &made);
+    all_there(&made, tip, &blobs);
+
+    // Killed between any two removals. What is removed is listed by what is gone in the end.
+    bench.mirror.remove(&before, &new).unwrap();
+    let mut removed: Vec<PathBuf> = before.loose.clone();
+    for pack in &before.packs {
+        removed.extend([pack.with_extension("idx"), pack.with_extension("pack")]);
+    }
+    for (count, path) in removed.iter().enumerate() {
+        let name = path.strip_prefix(bench.mirror.folder()).unwrap();
+        assert!(!path.exists());
+        fs::remove_file(made.join(name)).unwrap();
+        if count % 29 == 0 {
+            all_there(&made, tip, &blobs);
+        }
+    }
+    all_there(&made, tip, &blobs);
+}
+
+#[test]
+fn a_damaged_object_stops_it_before_anything_is_removed() {
+    let (bench, _, blobs) = worn();
+    let pack = bench.mirror.files().unwrap().packs[7].with_extension("pack");
+    let mut bytes = fs::read(&pack).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::remove_file(&pack).unwrap();
+    fs::write(&pack, bytes).unwrap();
+    let mirror = Mirror::open(bench.mirror.folder()).unwrap();
+    assert!(matches!(mirror.consolidate(), Err(MirrorError::Damaged { .. })));
+    assert_eq!(mirror.files().unwrap().packs.len(), 25);
+    let whole = blobs.iter().filter(|(id, content)| mirror.blob(*id, 1 << 20).ok().as_ref() == Some(content));
+    assert_eq!(whole.count(), blobs.len() - 1);
+}
+
+#[test]
+fn few_files_are_left_alone_and_kept_packs_are_kept() {
+    let (bench, tip, blobs) = worn();
+    let keep = bench.mirror.files().unwrap().packs[3].clone();
+    fs::write(keep.with_extension("keep"), "").unwrap();
+    bench.mirror.consolidate().unwrap();
+    assert_eq!(bench.mirror.files().unwrap().packs.len(), 2);
+    let before = git(bench.mirror.folder(), &["count-objects", "-v"]);
+    bench.mirror.consolidate().unwrap();
+    assert_eq!(git(bench.mirror.folder(), &["count-objects", "-v"]), before);
+    all_there(bench.mirror.folder(), tip, &blobs);
+}
+
+#[test]
+fn an_empty_mirror_has_nothing_to_do() {
+    let bench = bench();
+    bench.mirror.consolidate_files(&bench.mirror.files().unwrap()).unwrap();
+    let one = commit(&bench.mirror, None, &[("a", b"1")]);
+    bench.mirror.set(Pointer::Tip, None, one).unwrap();
+    bench.mirror.consolidate_files(&bench.mirror.files().unwrap()).unwrap();
+    fsck(bench.mirror.folder());
+}
