@@ -41,7 +41,10 @@ fn pointers_move_only_from_where_they_are_expected() {
         mirror.clear(pointer).unwrap();
         mirror.clear(pointer).unwrap();
         assert_eq!(mirror.get(pointer).unwrap(), None);
-        assert!(mirror.set(pointer, None, CommitId([9; 20])).is_err(), "a commit that is not there");
+        assert!(
+            mirror.set(pointer, None, CommitId([9; 20])).is_err(),
+            "a commit that is not there"
+        );
     }
 }
 
@@ -76,27 +79,49 @@ fn changes_tell_each_file_that_differs() {
     let one = commit(
         mirror,
         None,
-        &[("vault.json", b"{}"), (&head, b"1"), (&segment, b"s"), ("same/x", b"x"), ("turned", b"t")],
+        &[
+            ("vault.json", b"{}"),
+            (&head, b"1"),
+            (&segment, b"s"),
+            ("same/x", b"x"),
+            ("turned", b"t"),
+        ],
     );
     let two = commit(
         mirror,
         Some(one),
-        &[(&head, b"2"), (&format!("files/0/1/2/{id}/1.age"), b"t"), ("files/f/f/f/new.age", b"n"), ("turned/in", b"t")],
+        &[
+            (&head, b"2"),
+            (&format!("files/0/1/2/{id}/1.age"), b"t"),
+            ("files/f/f/f/new.age", b"n"),
+            ("turned/in", b"t"),
+        ],
     );
     let (old, new) = (tree(&bench, one), tree(&bench, two));
     let changes = mirror.changes(Some(old), Some(new), "").unwrap();
-    assert_eq!(paths(&changes), [head.as_str(), "files/f/f/f/new.age", "turned", "turned/in"]);
+    assert_eq!(
+        paths(&changes),
+        [head.as_str(), "files/f/f/f/new.age", "turned", "turned/in"]
+    );
     assert!(changes[0].old.is_some() && changes[0].new.is_some());
     assert!(changes[1].old.is_none() && changes[1].new.is_some());
     assert!(changes[2].old.is_some() && changes[2].new.is_none());
     assert_eq!(mirror.changes(Some(new), Some(new), "").unwrap(), []);
     assert_eq!(mirror.changes(None, None, "").unwrap(), []);
-    assert_eq!(paths(&mirror.changes(Some(old), Some(new), "files/f").unwrap()), ["files/f/f/f/new.age"]);
-    assert_eq!(paths(&mirror.changes(Some(old), Some(new), &head).unwrap()), [head.as_str()]);
+    assert_eq!(
+        paths(&mirror.changes(Some(old), Some(new), "files/f").unwrap()),
+        ["files/f/f/f/new.age"]
+    );
+    assert_eq!(
+        paths(&mirror.changes(Some(old), Some(new), &head).unwrap()),
+        [head.as_str()]
+    );
     assert_eq!(mirror.changes(Some(old), Some(new), "keys").unwrap(), []);
     let all = mirror.changes(None, Some(old), "").unwrap();
     assert_eq!(paths(&all), [head.as_str(), "same/x", "turned", "vault.json"]);
-    let segments = mirror.changes(Some(old), Some(new), &format!("files/0/1/2/{id}")).unwrap();
+    let segments = mirror
+        .changes(Some(old), Some(new), &format!("files/0/1/2/{id}"))
+        .unwrap();
     assert_eq!(paths(&segments), [format!("files/0/1/2/{id}/1.age")]);
     assert_eq!(mirror.changes_with_segments(None, Some(old), "").unwrap().len(), 5);
 }
@@ -105,7 +130,11 @@ fn changes_tell_each_file_that_differs() {
 fn equal_folders_are_not_even_read() {
     let bench = bench();
     let mirror = &bench.mirror;
-    let one = commit(mirror, None, &[("files/0/0/0/a.age", b"a"), ("files/1/0/0/b.age", b"b")]);
+    let one = commit(
+        mirror,
+        None,
+        &[("files/0/0/0/a.age", b"a"), ("files/1/0/0/b.age", b"b")],
+    );
     let two = commit(mirror, Some(one), &[("files/0/0/0/a.age", b"A")]);
     // With the folder that both share gone, a comparison that reads it would fail.
     let Some(Entry::Tree(shared)) = mirror.entry(tree(&bench, one), "files/1").unwrap() else {
@@ -114,9 +143,14 @@ fn equal_folders_are_not_even_read() {
     let name = shared.to_string();
     fs::remove_file(mirror.folder().join("objects").join(&name[..2]).join(&name[2..])).unwrap();
     let mirror = Mirror::open(mirror.folder()).unwrap();
-    let changes = mirror.changes(Some(tree(&bench, one)), Some(tree(&bench, two)), "").unwrap();
+    let changes = mirror
+        .changes(Some(tree(&bench, one)), Some(tree(&bench, two)), "")
+        .unwrap();
     assert_eq!(paths(&changes), ["files/0/0/0/a.age"]);
-    assert!(matches!(mirror.changes(None, Some(tree(&bench, two)), ""), Err(MirrorError::Missing { .. })));
+    assert!(matches!(
+        mirror.changes(None, Some(tree(&bench, two)), ""),
+        Err(MirrorError::Missing { .. })
+    ));
 }
 
 #[test]
@@ -132,7 +166,10 @@ fn entries_and_folders_are_found() {
     assert_eq!(names("a"), ["b", "c"]);
     assert_eq!(names("a/b"), Vec::<String>::new());
     assert_eq!(names("none"), Vec::<String>::new());
-    assert!(matches!(bench.mirror.entry(tree, "a/c/d").unwrap(), Some(Entry::Blob(_))));
+    assert!(matches!(
+        bench.mirror.entry(tree, "a/c/d").unwrap(),
+        Some(Entry::Blob(_))
+    ));
     assert_eq!(bench.mirror.entry(tree, "a/c/d/e").unwrap(), None);
 }
 
@@ -170,7 +207,10 @@ fn p11_a_flipped_bit_is_damage_and_names_the_object() {
         } else {
             let folder = pack_folder(bench.mirror.folder());
             let pack = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-            let pack = pack.into_iter().find(|path| path.extension().unwrap() == "pack").unwrap();
+            let pack = pack
+                .into_iter()
+                .find(|path| path.extension().unwrap() == "pack")
+                .unwrap();
             flip(&pack, |length| length / 2);
         }
         let mirror = Mirror::open(bench.mirror.folder()).unwrap();
@@ -207,7 +247,12 @@ fn hostile_trees_are_damage() {
         b"100644 a".to_vec(),
         b"100644 a\0short".to_vec(),
     ] {
-        let id = bench.mirror.odb().unwrap().write(git2::ObjectType::Tree, &bytes).unwrap();
+        let id = bench
+            .mirror
+            .odb()
+            .unwrap()
+            .write(git2::ObjectType::Tree, &bytes)
+            .unwrap();
         let listed = bench.mirror.list(tree::tree_id(id), "");
         assert!(matches!(listed, Err(MirrorError::Damaged { .. })), "{bytes:?}");
     }
@@ -226,7 +271,10 @@ fn a_repository_is_made_whole_or_not_at_all() {
     create_bare(&folder.path().join("deep/in/folders")).unwrap();
     let nothing = Mirror::open(&folder.path().join("nothing"));
     assert!(matches!(nothing, Err(MirrorError::NoRepository { .. })));
-    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left.len(), 3, "{left:?}");
 }
 
@@ -245,7 +293,11 @@ fn the_settings_are_mended_at_each_opening() {
     assert_eq!(get("core.logAllRefUpdates"), "false\n");
     let before = fs::metadata(&config).unwrap().modified().unwrap();
     Mirror::open(bench.mirror.folder()).unwrap();
-    assert_eq!(fs::metadata(&config).unwrap().modified().unwrap(), before, "written for nothing");
+    assert_eq!(
+        fs::metadata(&config).unwrap().modified().unwrap(),
+        before,
+        "written for nothing"
+    );
 }
 
 #[test]
@@ -265,7 +317,14 @@ fn p35_surroundings_change_nothing() {
     if let Some(folder) = std::env::var_os(INNER) {
         let folder = Path::new(&folder);
         let mirror = Mirror::open(&folder.join("mirror")).unwrap();
-        let tip = commit(&mirror, None, &[("a.age", content), (".gitattributes", b"* text=auto filter=evil ident\n")]);
+        let tip = commit(
+            &mirror,
+            None,
+            &[
+                ("a.age", content),
+                (".gitattributes", b"* text=auto filter=evil ident\n"),
+            ],
+        );
         mirror.set(Pointer::Tip, None, tip).unwrap();
         let mut remote = connect(folder.join("remote").to_str().unwrap()).unwrap();
         assert_eq!(remote.push(&mirror, None, tip).unwrap(), Push::Accepted);
@@ -310,6 +369,7 @@ fn p35_surroundings_change_nothing() {
     assert_eq!(seen.as_bytes(), content);
     fsck(&bench.path("remote"));
     assert!(!bench.path("mirror").join("logs").exists());
+    assert!(!bench.path("remote").join("logs").exists());
 }
 
 #[test]
@@ -325,7 +385,10 @@ fn a_mirror_takes_what_git_wrote() {
     mirror.set(Pointer::Tip, Some(one), two).unwrap();
     assert_eq!(mirror.get(Pointer::Tip).unwrap(), Some(two));
     let mut writer = mirror.writer().unwrap();
-    let tree = writer.tree(Some(mirror.commit(two).unwrap().tree), &[remove("a"), put("z", blob_of(&mirror, two))]);
+    let tree = writer.tree(
+        Some(mirror.commit(two).unwrap().tree),
+        &[remove("a"), put("z", blob_of(&mirror, two))],
+    );
     tree.unwrap();
     writer.finish().unwrap();
     fsck(mirror.folder());
@@ -336,4 +399,53 @@ fn blob_of(mirror: &Mirror, commit: CommitId) -> BlobId {
         Some(Entry::Blob(id)) => id,
         other => panic!("{other:?}"),
     }
+}
+
+/// In a process of its own, so that what it takes is its alone.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_does_not_grow_with_what_passes_through() {
+    const INNER: &str = "CSYNC_TEST_MIRROR_MEMORY";
+    const BLOBS: u64 = 160;
+    if let Some(folder) = std::env::var_os(INNER) {
+        let folder = Path::new(&folder);
+        let mirror = Mirror::open(&folder.join("mirror")).unwrap();
+        let mut writer = mirror.writer().unwrap();
+        let mut edits = Vec::new();
+        for number in 0..BLOBS {
+            edits.push(put(
+                &format!("files/0/0/{:x}/{number}.age", number % 16),
+                writer.blob(&noise(number, 1 << 20)).unwrap(),
+            ));
+        }
+        let tree = writer.tree(None, &edits).unwrap();
+        let tip = writer.commit(tree, &[], "").unwrap();
+        writer.finish().unwrap();
+        let mut remote = connect(folder.join("remote").to_str().unwrap()).unwrap();
+        assert_eq!(remote.push(&mirror, None, tip).unwrap(), Push::Accepted);
+        let other = Mirror::create(&folder.join("other")).unwrap();
+        assert_eq!(remote.fetch(&other).unwrap(), Some(tip));
+        for edit in &edits {
+            let Some(Put::Blob(id)) = edit.entry else {
+                unreachable!()
+            };
+            assert_eq!(other.blob(id, 1 << 20).unwrap().len(), 1 << 20);
+        }
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(peak < 110 * 1024, "{peak} KiB");
+        return;
+    }
+    let bench = bench();
+    bench.bare("remote");
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "mirror::tests::memory_does_not_grow_with_what_passes_through",
+        ])
+        .env(INNER, bench.folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

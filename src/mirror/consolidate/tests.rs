@@ -39,7 +39,12 @@ fn all_there(folder: &Path, tip: CommitId, blobs: &[(BlobId, Vec<u8>)]) {
         assert_eq!(&mirror.blob(*id, 1 << 20).unwrap(), content);
     }
     let base = mirror.get(Pointer::Base).unwrap().unwrap();
-    assert!(mirror.entry(mirror.commit(base).unwrap().tree, "base").unwrap().is_some());
+    assert!(
+        mirror
+            .entry(mirror.commit(base).unwrap().tree, "base")
+            .unwrap()
+            .is_some()
+    );
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -60,9 +65,9 @@ fn everything_is_kept_in_one_pack() {
     let (bench, tip, blobs) = worn();
     let mirror = &bench.mirror;
     let lost = commit(mirror, None, &[("unreachable", b"x")]);
-    assert!(mirror.files().unwrap().packs.len() == 25);
+    assert!(list(mirror.folder()).unwrap().packs.len() == 25);
     mirror.consolidate().unwrap();
-    let files = mirror.files().unwrap();
+    let files = list(mirror.folder()).unwrap();
     assert_eq!((files.packs.len(), files.loose.len()), (1, 0));
     assert!(!mirror.folder().join("objects/pack").join("multi-pack-index").exists());
     all_there(mirror.folder(), tip, &blobs);
@@ -74,15 +79,27 @@ fn everything_is_kept_in_one_pack() {
     let next = commit(mirror, Some(tip), &[("more", b"more")]);
     mirror.set(Pointer::Tip, Some(tip), next).unwrap();
     fsck(mirror.folder());
-    let staging = fs::read_dir(mirror.folder()).unwrap().map(|entry| entry.unwrap().file_name());
-    assert!(staging.into_iter().all(|name| !name.to_string_lossy().starts_with("csync-")));
+    let staging = fs::read_dir(mirror.folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert!(
+        staging
+            .into_iter()
+            .all(|name| !name.to_string_lossy().starts_with("csync-"))
+    );
 }
 
 #[test]
 fn p5_killed_anywhere_it_loses_nothing() {
+    for everything in [true, false] {
+        killed(everything);
+    }
+}
+
+fn killed(everything: bool) {
     let (bench, tip, blobs) = worn();
-    let before = bench.mirror.files().unwrap();
-    let new = bench.mirror.gather().unwrap();
+    let before = list(bench.mirror.folder()).unwrap();
+    let new = bench.mirror.gather(&before, everything).unwrap();
     let made = bench.path("made");
     copy(bench.mirror.folder(), &made);
     all_there(&made, tip, &blobs);
@@ -107,7 +124,7 @@ fn p5_killed_anywhere_it_loses_nothing() {
 #[test]
 fn a_damaged_object_stops_it_before_anything_is_removed() {
     let (bench, _, blobs) = worn();
-    let pack = bench.mirror.files().unwrap().packs[7].with_extension("pack");
+    let pack = list(bench.mirror.folder()).unwrap().packs[7].with_extension("pack");
     // Under another name first: libgit2 shares the packs that it has open among all repositories of a process.
     let folder = bench.path("damaged");
     copy(bench.mirror.folder(), &folder);
@@ -120,18 +137,20 @@ fn a_damaged_object_stops_it_before_anything_is_removed() {
     let mirror = Mirror::open(&folder).unwrap();
     let error = mirror.consolidate().unwrap_err();
     assert!(matches!(error, MirrorError::Damaged { .. }), "{error:?}");
-    assert_eq!(mirror.files().unwrap().packs.len(), 25);
-    let whole = blobs.iter().filter(|(id, content)| mirror.blob(*id, 1 << 20).ok().as_ref() == Some(content));
+    assert_eq!(list(mirror.folder()).unwrap().packs.len(), 25);
+    let whole = blobs
+        .iter()
+        .filter(|(id, content)| mirror.blob(*id, 1 << 20).ok().as_ref() == Some(content));
     assert_eq!(whole.count(), blobs.len() - 1);
 }
 
 #[test]
 fn few_files_are_left_alone_and_kept_packs_are_kept() {
     let (bench, tip, blobs) = worn();
-    let keep = bench.mirror.files().unwrap().packs[3].clone();
+    let keep = list(bench.mirror.folder()).unwrap().packs[3].clone();
     fs::write(keep.with_extension("keep"), "").unwrap();
     bench.mirror.consolidate().unwrap();
-    assert_eq!(bench.mirror.files().unwrap().packs.len(), 2);
+    assert_eq!(list(bench.mirror.folder()).unwrap().packs.len(), 2);
     let before = git(bench.mirror.folder(), &["count-objects", "-v"]);
     bench.mirror.consolidate().unwrap();
     assert_eq!(git(bench.mirror.folder(), &["count-objects", "-v"]), before);
@@ -141,9 +160,52 @@ fn few_files_are_left_alone_and_kept_packs_are_kept() {
 #[test]
 fn an_empty_mirror_has_nothing_to_do() {
     let bench = bench();
-    bench.mirror.consolidate_files(&bench.mirror.files().unwrap()).unwrap();
+    bench.mirror.consolidate().unwrap();
     let one = commit(&bench.mirror, None, &[("a", b"1")]);
     bench.mirror.set(Pointer::Tip, None, one).unwrap();
-    bench.mirror.consolidate_files(&bench.mirror.files().unwrap()).unwrap();
+    let before = list(bench.mirror.folder()).unwrap();
+    for everything in [true, false] {
+        let new = bench.mirror.gather(&before, everything).unwrap();
+        bench.mirror.remove(&before, &new).unwrap();
+        fsck(bench.mirror.folder());
+    }
+}
+
+#[test]
+fn p28_large_packs_are_not_written_again() {
+    let bench = bench();
+    let large = commit(&bench.mirror, None, &[("large", &noise(0, 16 << 20))]);
+    let kept = list(bench.mirror.folder()).unwrap().packs;
+    let mut tip = large;
+    for number in 1..=22u64 {
+        tip = commit(&bench.mirror, Some(tip), &[("small", &noise(number, 300_000))]);
+    }
+    bench.mirror.set(Pointer::Tip, None, tip).unwrap();
+    let lost = commit(&bench.mirror, None, &[("unreachable", &noise(99, 300_000))]);
+    bench.mirror.consolidate().unwrap();
+    let packs = list(bench.mirror.folder()).unwrap().packs;
+    assert_eq!(packs.len(), 2);
+    assert!(packs.contains(&kept[0]));
     fsck(bench.mirror.folder());
+    let mirror = Mirror::open(bench.mirror.folder()).unwrap();
+    assert_eq!(mirror.history(tip, None).unwrap().len(), 23);
+    // Nothing is judged unreachable unless everything is looked at.
+    mirror.commit(lost).unwrap();
+}
+
+#[test]
+fn many_loose_objects_become_a_pack() {
+    let bench = bench();
+    let mut tip = None;
+    for number in 0..170u64 {
+        tip = Some(commit(&bench.mirror, tip, &[("a/b", &number.to_le_bytes())]));
+    }
+    let tip = tip.unwrap();
+    bench.mirror.set(Pointer::Tip, None, tip).unwrap();
+    assert!(list(bench.mirror.folder()).unwrap().loose.len() > MANY_LOOSE);
+    bench.mirror.consolidate().unwrap();
+    let files = list(bench.mirror.folder()).unwrap();
+    assert_eq!((files.packs.len(), files.loose.len()), (1, 0));
+    fsck(bench.mirror.folder());
+    assert_eq!(bench.mirror.history(tip, None).unwrap().len(), 170);
 }

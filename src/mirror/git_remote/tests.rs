@@ -21,7 +21,12 @@ impl Daemon {
     fn start(folder: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = isolated(Command::new("git").arg("daemon"))
-            .args(["--export-all", "--reuseaddr", "--enable=receive-pack", "--listen=127.0.0.1"])
+            .args([
+                "--export-all",
+                "--reuseaddr",
+                "--enable=receive-pack",
+                "--listen=127.0.0.1",
+            ])
             .arg(format!("--port={port}"))
             .arg(format!("--base-path={}", folder.display()))
             .arg(folder)
@@ -164,20 +169,31 @@ fn p8b_a_server_that_takes_the_objects_and_refuses_the_branch_is_told() {
         daemon,
         repository,
     } = served();
-    hook(&repository, "pre-receive", "#!/bin/sh\necho 'vaults are blocked here' >&2\nexit 1\n");
+    hook(
+        &repository,
+        "pre-receive",
+        "#!/bin/sh\necho 'vaults are blocked here' >&2\nexit 1\n",
+    );
     let one = commit(&bench.mirror, None, &[("a", b"1")]);
     let mut here = connect(&daemon.url("vault.git")).unwrap();
     let Push::Rejected { reason } = here.push(&bench.mirror, None, one).unwrap() else {
         panic!("not rejected")
     };
     assert!(reason.contains("hook declined"), "{reason}");
-    assert!(!git_output(&repository, &["rev-parse", "--verify", "main"]).status.success());
+    assert!(
+        !git_output(&repository, &["rev-parse", "--verify", "main"])
+            .status
+            .success()
+    );
 }
 
 #[test]
 fn a_server_that_does_not_have_it_or_is_not_there_is_told() {
     let Served { bench, daemon, .. } = served();
-    let error = connect(&daemon.url("other.git")).unwrap().fetch(&bench.mirror).unwrap_err();
+    let error = connect(&daemon.url("other.git"))
+        .unwrap()
+        .fetch(&bench.mirror)
+        .unwrap_err();
     assert!(matches!(error, MirrorError::NotFound { .. }), "{error:?}");
     let url = daemon.url("vault.git");
     drop(daemon);
@@ -194,7 +210,10 @@ fn p18_an_error_never_shows_the_password() {
     for scheme in ["http", "git", "ssh"] {
         let mut remote = connect(&format!("{scheme}://ana:hunter2@127.0.0.1:{port}/x?token=hunter2")).unwrap();
         let error = remote.test().unwrap_err();
-        assert!(!format!("{error} {error:?} {}", remote.location()).contains("hunter2"), "{error:?}");
+        assert!(
+            !format!("{error} {error:?} {}", remote.location()).contains("hunter2"),
+            "{error:?}"
+        );
         assert_eq!(crate::Error::from(error).kind(), Kind::Network);
     }
 }
@@ -217,13 +236,17 @@ fn a_server_that_wants_a_password_is_asked_a_bounded_number_of_times() {
                     return asked;
                 }
                 asked += 1;
-                let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n";
+                let answer =
+                    "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n";
                 std::io::Write::write_all(&mut stream, answer.as_bytes()).unwrap();
             }
         }
         asked
     });
-    let error = connect(&format!("http://127.0.0.1:{port}/x")).unwrap().test().unwrap_err();
+    let error = connect(&format!("http://127.0.0.1:{port}/x"))
+        .unwrap()
+        .test()
+        .unwrap_err();
     assert!(matches!(error, MirrorError::Authentication { .. }), "{error:?}");
     std::io::Write::write_all(&mut TcpStream::connect(("127.0.0.1", port)).unwrap(), b"STOP").unwrap();
     assert!(server.join().unwrap() <= 3);
@@ -239,8 +262,14 @@ fn p8_no_refspec_forces() {
     ] {
         assert!(!source.contains("\"+"), "{name}");
         for call in [".push(&[", ".download(&[", ".fetch(&["] {
-            for (_, after) in source.match_indices(call).map(|(at, _)| source.split_at(at + call.len())) {
-                assert!(after.starts_with("refspec(new)]") || after.starts_with("BRANCH]"), "{name}: {call}");
+            for (_, after) in source
+                .match_indices(call)
+                .map(|(at, _)| source.split_at(at + call.len()))
+            {
+                assert!(
+                    after.starts_with("refspec(new)]") || after.starts_with("BRANCH]"),
+                    "{name}: {call}"
+                );
             }
         }
     }
@@ -257,7 +286,11 @@ fn refusals_are_told_from_races() {
     ] {
         assert_eq!(refusal(reason), Push::LostRace, "{reason}");
     }
-    for reason in ["pre-receive hook declined", "this account is blocked", "protected branch hook declined"] {
+    for reason in [
+        "pre-receive hook declined",
+        "this account is blocked",
+        "protected branch hook declined",
+    ] {
         assert!(matches!(refusal(reason), Push::Rejected { .. }), "{reason}");
     }
 }

@@ -30,7 +30,10 @@ fn what_one_machine_pushes_another_fetches_and_git_clones() {
     fsck(other.folder());
 
     let clone = bench.path("clone");
-    git(bench.folder.path(), &["clone", "--quiet", &url, clone.to_str().unwrap()]);
+    git(
+        bench.folder.path(),
+        &["clone", "--quiet", &url, clone.to_str().unwrap()],
+    );
     assert_eq!(fs::read(clone.join("files/0/1/2/a.age")).unwrap(), noise(2, 300_000));
 }
 
@@ -69,7 +72,9 @@ fn p27_fetching_nothing_writes_nothing() {
     here.fetch(&other).unwrap();
     let seen = || {
         let times = walk(other.folder()).into_iter();
-        times.map(|path| (fs::metadata(&path).unwrap().modified().unwrap(), path)).collect::<Vec<_>>()
+        times
+            .map(|path| (fs::metadata(&path).unwrap().modified().unwrap(), path))
+            .collect::<Vec<_>>()
     };
     let before = seen();
     assert_eq!(here.fetch(&other).unwrap(), Some(one));
@@ -90,6 +95,9 @@ fn p8_of_two_pushes_upon_one_tip_one_wins() {
     assert_eq!(here.push(&other, Some(one), theirs).unwrap(), Push::Accepted);
     assert_eq!(here.push(&bench.mirror, Some(one), ours).unwrap(), Push::LostRace);
     assert_eq!(here.push(&bench.mirror, None, ours).unwrap(), Push::LostRace);
+    here.fetch(&bench.mirror).unwrap();
+    let cut = here.push(&bench.mirror, Some(theirs), ours);
+    assert!(matches!(cut, Err(MirrorError::NotAContinuation { .. })), "{cut:?}");
     assert_eq!(git(&remote, &["rev-parse", "main"]).trim(), theirs.to_string());
     // Fetched and built upon, it goes through.
     assert_eq!(here.fetch(&bench.mirror).unwrap(), Some(theirs));
@@ -123,7 +131,10 @@ fn a_remote_that_lacks_an_object_is_not_taken() {
     fs::remove_file(&lost).unwrap();
     let other = bench.other("other");
     let error = here.fetch(&other).unwrap_err();
-    assert!(matches!(&error, MirrorError::Missing { what, .. } if what.contains(blob.trim())), "{error}");
+    assert!(
+        matches!(&error, MirrorError::Missing { what, .. } if what.contains(blob.trim())),
+        "{error}"
+    );
     assert_eq!(other.get(Pointer::Incoming).unwrap(), None);
     assert_eq!(crate::Error::from(error).kind(), crate::Kind::Damaged);
     // Once the remote is mended, so is the fetch.
@@ -143,7 +154,10 @@ fn p6_a_push_mends_what_the_remote_lacks_and_never_names_what_is_missing() {
     fs::remove_file(lost).unwrap();
     let mirror = Mirror::open(bench.mirror.folder()).unwrap();
     let mut here = PathRemote::new(remote.clone());
-    assert!(matches!(here.push(&mirror, None, two), Err(MirrorError::Missing { .. })));
+    assert!(matches!(
+        here.push(&mirror, None, two),
+        Err(MirrorError::Missing { .. })
+    ));
     assert!(!git_output(&remote, &["rev-parse", "--verify", "main"]).status.success());
 }
 
@@ -173,11 +187,19 @@ fn what_is_no_bare_repository_is_refused() {
     for path in [work.clone(), work.join(".git")] {
         let error = PathRemote::new(path).test().unwrap_err();
         assert!(matches!(error, MirrorError::NotBare { .. }), "{error}");
-        assert!(crate::Error::from(error).hint_text().unwrap().contains("git init --bare"));
+        assert!(
+            crate::Error::from(error)
+                .hint_text()
+                .unwrap()
+                .contains("git init --bare")
+        );
     }
     let below = PathRemote::new(bench.path("mirror/objects")).test();
     assert!(matches!(below, Err(MirrorError::NoRepository { .. })));
-    assert!(matches!(PathRemote::new(bench.path("none")).test(), Err(MirrorError::NoRepository { .. })));
+    assert!(matches!(
+        PathRemote::new(bench.path("none")).test(),
+        Err(MirrorError::NoRepository { .. })
+    ));
     PathRemote::new(bench.bare("good.git")).test().unwrap();
 }
 
@@ -188,14 +210,25 @@ fn p24_hooks_and_settings_of_the_remote_are_not_executed() {
     let trap = bench.path("sprung");
     let script = format!("#!/bin/sh\ntouch '{}'\nexit 1\n", trap.display());
     fs::create_dir_all(remote.join("hooks")).unwrap();
-    for hook in ["pre-receive", "update", "post-receive", "post-update", "reference-transaction"] {
+    for hook in [
+        "pre-receive",
+        "update",
+        "post-receive",
+        "post-update",
+        "reference-transaction",
+    ] {
         let path = remote.join("hooks").join(hook);
         fs::write(&path, &script).unwrap();
         #[cfg(unix)]
         std::os::unix::fs::PermissionsExt::set_mode(&mut fs::metadata(&path).unwrap().permissions(), 0o755);
-        isolated(std::process::Command::new("chmod").arg("755").arg(&path)).status().unwrap();
+        isolated(std::process::Command::new("chmod").arg("755").arg(&path))
+            .status()
+            .unwrap();
     }
-    git(&remote, &["config", "core.fsmonitor", path_text(&remote.join("hooks/update"))]);
+    git(
+        &remote,
+        &["config", "core.fsmonitor", path_text(&remote.join("hooks/update"))],
+    );
     let one = commit(&bench.mirror, None, &[("a", b"1")]);
     let mut here = PathRemote::new(remote);
     assert_eq!(here.push(&bench.mirror, None, one).unwrap(), Push::Accepted);
