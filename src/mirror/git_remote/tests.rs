@@ -109,6 +109,55 @@ fn what_one_machine_pushes_another_fetches() {
     assert!(!other.folder().join("FETCH_HEAD").exists());
 }
 
+/// Passes connections on to a daemon and tells, for each, how many bytes the client sent.
+fn counting_proxy(target: u16) -> (u16, std::sync::mpsc::Receiver<u64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (tell, told) = std::sync::mpsc::channel();
+    // It ends with the process: each connection of the test below ends by itself.
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut server = TcpStream::connect(("127.0.0.1", target)).unwrap();
+            let (mut back, mut answers) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let answers = std::thread::spawn(move || {
+                let _ = std::io::copy(&mut answers, &mut back);
+                let _ = back.shutdown(std::net::Shutdown::Both);
+            });
+            let sent = std::io::copy(&mut client, &mut server).unwrap_or(u64::MAX);
+            let _ = server.shutdown(std::net::Shutdown::Write);
+            answers.join().unwrap();
+            let _ = tell.send(sent);
+        }
+    });
+    (port, told)
+}
+
+#[test]
+fn p27_when_nothing_changed_a_fetch_is_one_round_trip() {
+    let Served { bench, daemon, .. } = served();
+    let one = commit(&bench.mirror, None, &[("a", b"1")]);
+    connect(&daemon.url("vault.git"))
+        .unwrap()
+        .push(&bench.mirror, None, one)
+        .unwrap();
+    let (port, sent) = counting_proxy(daemon.port);
+    let mut remote = connect(&format!("git://127.0.0.1:{port}/vault.git")).unwrap();
+    let other = bench.other("other");
+    let wait = Duration::from_secs(30);
+    assert_eq!(remote.fetch(&other).unwrap(), Some(one));
+    assert!(sent.recv_timeout(wait).unwrap() > 150, "it asked for objects");
+    // The request, and goodbye.
+    assert_eq!(remote.fetch(&other).unwrap(), Some(one));
+    assert!(sent.recv_timeout(wait).unwrap() < 100);
+    assert!(sent.try_recv().is_err(), "more than one connection");
+    other.set(Pointer::Tip, None, one).unwrap();
+    other.clear(Pointer::Incoming).unwrap();
+    assert_eq!(remote.fetch(&other).unwrap(), Some(one));
+    assert!(sent.recv_timeout(wait).unwrap() < 100);
+    assert_eq!(other.get(Pointer::Incoming).unwrap(), Some(one));
+}
+
 #[test]
 fn p8_a_branch_that_moved_is_a_lost_race() {
     let Served {
@@ -128,6 +177,13 @@ fn p8_a_branch_that_moved_is_a_lost_race() {
     assert_eq!(here.push(&bench.mirror, None, ours).unwrap(), Push::LostRace);
     assert_eq!(git(&repository, &["rev-parse", "main"]).trim(), theirs.to_string());
     assert_eq!(here.fetch(&bench.mirror).unwrap(), Some(theirs));
+    let upon_theirs = commit(&bench.mirror, Some(theirs), &[("a", b"unseen")]);
+    let unseen = here.push(&bench.mirror, None, upon_theirs).unwrap();
+    assert_eq!(
+        unseen,
+        Push::LostRace,
+        "it would fit, but the caller thought the remote empty"
+    );
     let merged = commit(&bench.mirror, Some(theirs), &[("a", b"both")]);
     assert_eq!(here.push(&bench.mirror, Some(theirs), merged).unwrap(), Push::Accepted);
 }

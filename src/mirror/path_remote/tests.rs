@@ -99,6 +99,13 @@ fn p8_of_two_pushes_upon_one_tip_one_wins() {
     let cut = here.push(&bench.mirror, Some(theirs), ours);
     assert!(matches!(cut, Err(MirrorError::NotAContinuation { .. })), "{cut:?}");
     assert_eq!(git(&remote, &["rev-parse", "main"]).trim(), theirs.to_string());
+    let upon_theirs = commit(&bench.mirror, Some(theirs), &[("a", b"unseen")]);
+    let unseen = here.push(&bench.mirror, None, upon_theirs).unwrap();
+    assert_eq!(
+        unseen,
+        Push::LostRace,
+        "it would fit, but the caller thought the remote empty"
+    );
     // Fetched and built upon, it goes through.
     assert_eq!(here.fetch(&bench.mirror).unwrap(), Some(theirs));
     let merged = commit(&bench.mirror, Some(theirs), &[("a", b"both")]);
