@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<Address, MirrorError> {
         if !known.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
             return Err(bad("its scheme is not one of file, git, https, http and ssh"));
         }
-        if rest.is_empty() || rest.starts_with('/') {
+        if rest.is_empty() || rest.starts_with(['/', '-']) {
             return Err(bad("it names no host"));
         }
         return Ok(Address::Server(text.to_owned()));
@@ -50,6 +50,8 @@ pub(super) fn parse(text: &str) -> Result<Address, MirrorError> {
         // A drive letter, where there are drives.
         Some((host, _)) if cfg!(windows) && host.len() == 1 => {}
         Some(("", _)) => return Err(bad("it names no host")),
+        Some((_, rest)) if rest.starts_with(':') => return Err(bad("programs that carry the connection are not used")),
+        Some((host, _)) if host.starts_with('-') => return Err(bad("a host does not begin with `-`")),
         Some(_) => return Ok(Address::Server(text.to_owned())),
         None => {}
     }
@@ -178,7 +180,9 @@ mod tests {
             ("file://elsewhere/srv", None),
             ("file:///srv/%zz", None),
             ("file:///srv/%00", None),
-            ("ext::sh -c true", server("ext::sh -c true")),
+            ("ext::sh -c true", None),
+            ("-oProxyCommand=x:y", None),
+            ("ssh://-oProxyCommand=x/y", None),
             ("ext://x", None),
             ("https:///path", None),
             ("", None),

@@ -1,8 +1,12 @@
-//! Putting many packs and loose objects together into one pack.
+//! Putting packs and loose objects together when they have become many.
 //!
 //! libgit2 collects no garbage, and each push adds a pack. The new pack is made and verified in a folder of its own,
 //! moved in place, and only then are the files removed that were listed before it was begun. Killed anywhere,
 //! the mirror has every object once or twice.
+//!
+//! Which packs: from the smallest on, until the next is at least twice as large as all before it together (as
+//! `git repack --geometric=2`). So each byte is rewritten a few times in all, however many pushes there are. Where these are
+//! all the packs, what no reference reaches is left out.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,15 +16,19 @@ use git2::Oid;
 
 use super::error::MirrorError;
 use super::library::init_library;
+use super::pack;
 use super::pointer::Pointer;
 use super::reach;
 use super::repository::{Mirror, sync};
 use super::spool::{self, Staging};
-use super::writer::pack_folder;
+use super::writer::{Writer, pack_folder};
 
 /// From so many packs or loose objects on it is worth the work.
 const MANY_PACKS: usize = 20;
 const MANY_LOOSE: usize = 500;
+
+/// How much larger than all smaller ones together a pack must be to stay as it is.
+const FACTOR: u64 = 2;
 
 /// What a repository's objects lie in.
 struct Files {
@@ -31,42 +39,58 @@ struct Files {
 }
 
 impl Mirror {
-    /// Puts all objects into one pack when they lie in too many files. Objects that no reference reaches are dropped.
+    /// Puts objects together into one pack when they lie in too many files.
     ///
-    /// The caller holds the vault's lock, and no [`Writer`](super::Writer) is open.
+    /// The caller holds the vault's lock, and no [`Writer`] is open. A failure costs nothing but room.
     ///
     /// # Errors
     ///
     /// When an object is missing or damaged, or the disk refuses: then nothing is removed.
     pub fn consolidate(&self) -> Result<(), MirrorError> {
-        let files = self.files()?;
-        if files.packs.len() > MANY_PACKS || files.loose.len() > MANY_LOOSE {
-            self.consolidate_files(&files)?;
+        let files = list(self.folder())?;
+        if files.packs.len() <= MANY_PACKS && files.loose.len() <= MANY_LOOSE {
+            return Ok(());
         }
-        Ok(())
+        let count = files.packs.len();
+        let chosen = choose(files)?;
+        let everything = chosen.packs.len() == count;
+        let new = self.gather(&chosen, everything)?;
+        self.remove(&chosen, &new)
     }
 
-    /// Puts all objects that `files` may hold into one pack, and removes these files.
-    fn consolidate_files(&self, files: &Files) -> Result<(), MirrorError> {
-        let new = self.gather()?;
-        self.remove(files, &new)
-    }
-
-    /// Writes one pack with everything that the references reach, and moves it in place. Gives the names of the packs
-    /// so made, without `.pack`; none when there is nothing to keep.
-    fn gather(&self) -> Result<HashSet<PathBuf>, MirrorError> {
-        let tips = self.tips()?;
+    /// Writes one pack with what `files` hold, or with everything that the references reach, and moves it in place. Gives
+    /// the files so made (packs without `.pack`).
+    fn gather(&self, files: &Files, everything: bool) -> Result<HashSet<PathBuf>, MirrorError> {
         let staging = Staging::create(self.folder())?;
         let place = staging.path().join("repository");
         init_library();
-        let repository = git2::Repository::init_bare(&place)
-            .map_err(|error| MirrorError::git("make a repository", &place, &error))?;
-        reach::copy(&self.repository, &repository, &tips, &[])?;
-        // Opened anew: what is read is what is on the disk. Every object's hash is checked.
-        let repository = git2::Repository::open_bare(&place)
-            .map_err(|error| MirrorError::git("open a repository", &place, &error))?;
-        reach::verify(&repository, &tips, &[], true)?;
-        drop(repository);
+        let failed = |error: git2::Error| MirrorError::git("make a repository", &place, &error);
+        let repository = git2::Repository::init_bare(&place).map_err(failed)?;
+        // Opened anew, so that what is read back is what is on the disk. Reading checks each object's hash.
+        if everything {
+            let tips = self.tips()?;
+            reach::copy(&self.repository, &repository, &tips, &[])?;
+            let written = git2::Repository::open_bare(&place).map_err(failed)?;
+            reach::verify(&written, &tips, &[], true)?;
+        } else {
+            let ids = files.ids()?;
+            let source = self.odb()?;
+            let mut writer = Writer::new(&repository)?;
+            for id in &ids {
+                let object = source
+                    .read(*id)
+                    .map_err(|error| MirrorError::object(format!("object {id}"), self.folder(), &error))?;
+                writer.object(object.kind(), object.data())?;
+            }
+            writer.finish()?;
+            let written = git2::Repository::open_bare(&place).map_err(failed)?;
+            let written = written.odb().map_err(failed)?;
+            for id in &ids {
+                written
+                    .read(*id)
+                    .map_err(|error| MirrorError::object(format!("object {id}"), &place, &error))?;
+            }
+        }
 
         let made = list(&place)?;
         let target = pack_folder(self.folder());
@@ -99,9 +123,6 @@ impl Mirror {
         // An index over several packs, which the git command may have made, would name packs that are gone.
         remove_if_there(&folder.join("multi-pack-index"))?;
         for pack in files.packs.iter().filter(|pack| !new.contains(*pack)) {
-            if with_ending(pack, "keep").exists() {
-                continue;
-            }
             // The index first: without it nobody looks for the pack.
             for ending in ["idx", "rev", "bitmap", "mtimes", "pack"] {
                 remove_if_there(&with_ending(pack, ending))?;
@@ -132,10 +153,64 @@ impl Mirror {
         }
         Ok(tips.into_iter().collect())
     }
+}
 
-    fn files(&self) -> Result<Files, MirrorError> {
-        list(self.folder())
+impl Files {
+    /// The ids of all objects in them.
+    fn ids(&self) -> Result<Vec<Oid>, MirrorError> {
+        let mut ids = Vec::new();
+        for path in &self.loose {
+            let name = path
+                .components()
+                .rev()
+                .take(2)
+                .map(|part| part.as_os_str().to_string_lossy());
+            let name: Vec<_> = name.collect();
+            let id = Oid::from_str(&format!("{}{}", name[1], name[0]));
+            ids.push(id.expect("a loose object is listed only when its name is an id"));
+        }
+        for pack in &self.packs {
+            let path = with_ending(pack, "idx");
+            let index = fs::read(&path).map_err(|error| MirrorError::io("read", &path, error))?;
+            ids.extend(
+                pack::ids_of_index(&index)
+                    .ok_or_else(|| MirrorError::damaged("the index of a pack", &path, "it is not one, or cut short"))?,
+            );
+        }
+        Ok(ids)
     }
+}
+
+/// The files that are worth putting together; see the module. Packs that someone marked to be kept are left alone.
+fn choose(files: Files) -> Result<Files, MirrorError> {
+    let size = |path: &Path| {
+        let found = fs::metadata(path).map_err(|error| MirrorError::io("read", path, error));
+        found.map(|found| found.len())
+    };
+    let mut packs = Vec::new();
+    for pack in files.packs {
+        // Without its index a pack is being written by something else, or was left half removed.
+        if !with_ending(&pack, "keep").exists() && with_ending(&pack, "idx").exists() {
+            packs.push((size(&with_ending(&pack, "pack"))?, pack));
+        }
+    }
+    packs.sort();
+    let mut smaller = 0;
+    for object in &files.loose {
+        smaller += size(object)?;
+    }
+    let mut count = 0;
+    for (place, (size, _)) in packs.iter().enumerate() {
+        if *size < FACTOR * smaller {
+            count = place + 1;
+        }
+        smaller += size;
+    }
+    packs.truncate(count);
+    Ok(Files {
+        packs: packs.into_iter().map(|(_, pack)| pack).collect(),
+        loose: files.loose,
+    })
 }
 
 /// The files that hold a repository's objects.
@@ -186,3 +261,7 @@ fn remove_if_there(path: &Path) -> Result<(), MirrorError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -59,7 +59,12 @@ impl Credentials {
             {
                 return Ok(credential);
             }
-            if self.first(Way::Token)
+            // Anyone on the way could read it otherwise.
+            let sealed = url
+                .get(..8)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"));
+            if sealed
+                && self.first(Way::Token)
                 && let Ok(token) = env::var(TOKEN)
             {
                 let token = SecretString::from(token);

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::core::id::CommitId;
 use crate::error::{Error, Kind};
 
 use super::pointer::Pointer;
@@ -62,6 +63,16 @@ pub enum MirrorError {
     Moved {
         /// The pointer.
         pointer: Pointer,
+    },
+    /// A commit should be pushed that is not built upon the remote's tip, and would cut off what others pushed.
+    #[error("commit {new} is not built upon {tip}, the tip of {location}")]
+    NotAContinuation {
+        /// The commit that was to be pushed.
+        new: CommitId,
+        /// The tip that it does not go back to.
+        tip: CommitId,
+        /// The remote, without secrets.
+        location: String,
     },
     /// A path cannot stand in a tree.
     #[error("`{path}` cannot be a path in a tree")]
@@ -186,23 +197,36 @@ impl MirrorError {
                 "a push would change a branch that is checked out there; make a bare one: `git init --bare {}.git`",
                 path.display()
             ),
-            Self::Missing { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => {
-                "run `csync check` to see what is affected; another machine's mirror or the remote may still have it whole".into()
-            }
+            Self::Missing { place, .. } | Self::Damaged { place, .. } => format!(
+                "something other than csync changed {}: bring it back from a backup, or from another copy of the vault",
+                place.display()
+            ),
+            Self::TooLarge { .. } => "csync makes no such objects: find out who wrote to the remote".into(),
+            Self::NotAContinuation { .. } => return None,
             Self::Moved { .. } => "run the command again".into(),
             Self::BadPath { .. } => return None,
-            Self::BadAddress { .. } => "give a folder, `file:///folder`, `git://host/path`, `https://host/path` or `user@host:path`".into(),
-            Self::Network { .. } => "check the network and the address, then run the command again: nothing was lost".into(),
+            Self::BadAddress { .. } => {
+                "give a folder, `file:///folder`, `git://host/path`, `https://host/path` or `user@host:path`".into()
+            }
+            Self::Network { .. } => {
+                "check the network and the address, then run the command again: nothing was lost".into()
+            }
             Self::Authentication { .. } => {
-                "load the key into the SSH agent (`ssh-add`), set up a Git credential helper, or set CSYNC_GIT_TOKEN".into()
+                "load the key into the SSH agent (`ssh-add`), set up a Git credential helper, or set CSYNC_GIT_TOKEN"
+                    .into()
             }
             Self::HostIdentity { .. } => {
-                "connect once with `ssh` or `git ls-remote` and compare the host's fingerprint before you accept it".into()
+                "connect once with `ssh` or `git ls-remote` and compare the host's fingerprint before you accept it"
+                    .into()
             }
             Self::NotFound { .. } => "check the address and that this account may see the repository".into(),
             Self::Io { source, .. } => match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk, then run the command again: nothing was lost".into(),
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "check who owns the folder and whether it may be written".into(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "make room on the disk, then run the command again: nothing was lost".into()
+                }
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    "check who owns the folder and whether it may be written".into()
+                }
                 _ => return None,
             },
             Self::Git { detail, .. } if detail.contains("No space left") => {

@@ -14,7 +14,7 @@ use super::credentials::Credentials;
 use super::error::{MirrorError, text};
 use super::pointer::{Pointer, commit_id, oid};
 use super::reach;
-use super::remote::{BRANCH, Push, Remote};
+use super::remote::{BRANCH, Push, Remote, check_continues};
 use super::repository::Mirror;
 
 /// See the module.
@@ -127,6 +127,7 @@ impl Remote for GitRemote {
     }
 
     fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError> {
+        check_continues(mirror, expected, new, self.location())?;
         let expected = expected.map_or_else(|| Oid::ZERO_SHA1, oid);
         let lost = RefCell::new(false);
         let answer: RefCell<Option<Option<String>>> = RefCell::new(None);
@@ -220,3 +221,7 @@ fn proxy<'a>() -> ProxyOptions<'a> {
     proxy.auto();
     proxy
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

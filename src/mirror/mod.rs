@@ -51,3 +51,7 @@ pub use writer::Writer;
 /// A segment is 1 MiB of content at most and the widest tree of a vault of millions of files a few MiB, so that anything
 /// larger was not made by csync, and is refused before it is read (a host may have put it there to fill the memory).
 const LARGEST_OBJECT: usize = 64 << 20;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

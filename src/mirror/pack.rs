@@ -205,6 +205,18 @@ fn index(mut entries: Vec<Placed>, trailer: &[u8; 20]) -> Vec<u8> {
     index
 }
 
+/// The ids in an index of version 2; none when it is not one.
+pub(super) fn ids_of_index(index: &[u8]) -> Option<Vec<Oid>> {
+    const FANOUT: usize = 8 + 255 * 4;
+    if !index.starts_with(b"\xfftOc\0\0\0\x02") {
+        return None;
+    }
+    let count: [u8; 4] = index.get(FANOUT..FANOUT + 4)?.try_into().ok()?;
+    let length = usize::try_from(u32::from_be_bytes(count)).ok()?.checked_mul(20)?;
+    let ids = index.get(FANOUT + 4..)?.get(..length)?;
+    ids.chunks_exact(20).map(|id| Oid::from_bytes(id).ok()).collect()
+}
+
 /// Gives a finished file its name. When there is one of this name it has the same bytes, since the name is their hash.
 fn place(file: NamedTempFile, path: &Path) -> Result<(), MirrorError> {
     match file.persist_noclobber(path) {

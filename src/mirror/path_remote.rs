@@ -17,7 +17,7 @@ use crate::core::id::CommitId;
 use super::error::MirrorError;
 use super::pointer::{Pointer, commit_id, compare_and_swap, oid, read};
 use super::reach;
-use super::remote::{BRANCH, Push, Remote};
+use super::remote::{BRANCH, Push, Remote, check_continues};
 use super::repository::{Mirror, open_bare};
 
 /// See the module.
@@ -55,6 +55,7 @@ impl Remote for PathRemote {
     }
 
     fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError> {
+        check_continues(mirror, expected, new, self.location())?;
         let target = open_bare(&self.folder)?;
         let expected = expected.map(oid);
         if self.tip(&target)? != expected {
@@ -75,3 +76,7 @@ impl Remote for PathRemote {
         self.tip(&open_bare(&self.folder)?).map(|_| ())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use git2::{ErrorCode, ObjectType, Oid, Sort};
+use git2::{ObjectType, Oid, Sort};
 
 use super::LARGEST_OBJECT;
 use super::error::MirrorError;
@@ -41,10 +41,9 @@ pub(super) fn objects(
         let object = |error: git2::Error| MirrorError::object(name_of(ObjectType::Commit, id), place, &error);
         let commit = source.find_commit(id).map_err(object)?;
         // Parents come before their children, or are known: what is in their trees needs no telling.
-        let parent = match commit.parent_id(0) {
-            Ok(parent) => Some(source.find_commit(parent).map_err(object)?.tree_id()),
-            Err(error) if error.code() == ErrorCode::NotFound => None,
-            Err(error) => return Err(object(error)),
+        let parent = match commit.parent_ids().next() {
+            Some(parent) => Some(source.find_commit(parent).map_err(object)?.tree_id()),
+            None => None,
         };
         below(&odb, place, commit.tree_id(), parent, &mut told, tell)?;
         tell(&odb, id, ObjectType::Commit)?;

@@ -47,7 +47,7 @@ pub trait Remote {
     ///
     /// # Errors
     ///
-    /// When the remote cannot be reached. The push may have arrived nonetheless: the next fetch tells.
+    /// [`MirrorError::NotAContinuation`]; when the remote cannot be reached. The push may have arrived nonetheless: the next fetch tells.
     fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError>;
 
     /// Makes sure that the remote can be reached and read.
@@ -56,6 +56,19 @@ pub trait Remote {
     ///
     /// When it cannot.
     fn test(&mut self) -> Result<(), MirrorError>;
+}
+
+/// Refuses to push a commit that does not go back to the tip that it replaces.
+pub(super) fn check_continues(
+    mirror: &Mirror,
+    expected: Option<CommitId>,
+    new: CommitId,
+    location: String,
+) -> Result<(), MirrorError> {
+    match expected {
+        Some(tip) if !mirror.is_ancestor(tip, new)? => Err(MirrorError::NotAContinuation { new, tip, location }),
+        _ => Ok(()),
+    }
 }
 
 /// The remote that an address names: a folder of this machine (a path or a `file://` URL), or a server.

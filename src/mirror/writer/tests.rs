@@ -43,11 +43,16 @@ fn five_thousand_blobs_become_one_pack_that_git_finds_whole() {
     assert_eq!(names.len(), 2, "{names:?}");
     fsck(bench.mirror.folder());
     let index = names.iter().find(|name| name.ends_with(".idx")).unwrap();
-    git(bench.mirror.folder(), &["verify-pack", &format!("objects/pack/{index}")]);
+    git(
+        bench.mirror.folder(),
+        &["verify-pack", &format!("objects/pack/{index}")],
+    );
     let listed = git(bench.mirror.folder(), &["ls-tree", "-r", "--name-only", "main"]);
     assert_eq!(listed.lines().count(), 5_000);
     for (number, edit) in edits.iter().enumerate().step_by(499) {
-        let Some(Put::Blob(id)) = edit.entry else { unreachable!() };
+        let Some(Put::Blob(id)) = edit.entry else {
+            unreachable!()
+        };
         let expected = noise(number as u64, 1_000 + number % 777);
         assert_eq!(bench.mirror.blob(id, 10_000).unwrap(), expected);
     }
@@ -58,7 +63,10 @@ fn empty_and_large_objects_are_kept_byte_for_byte() {
     let bench = bench();
     let sizes = [0, 1, 15, 16, 65_535, 65_536, 1 << 20, (3 << 20) + 1];
     let mut writer = bench.mirror.writer().unwrap();
-    let ids: Vec<BlobId> = sizes.iter().map(|size| writer.blob(&noise(7, *size)).unwrap()).collect();
+    let ids: Vec<BlobId> = sizes
+        .iter()
+        .map(|size| writer.blob(&noise(7, *size)).unwrap())
+        .collect();
     writer.finish().unwrap();
     assert!(!packs(&bench.mirror).is_empty());
     fsck(bench.mirror.folder());
@@ -70,7 +78,11 @@ fn empty_and_large_objects_are_kept_byte_for_byte() {
 #[test]
 fn a_handful_of_small_objects_makes_no_pack() {
     let bench = bench();
-    let id = commit(&bench.mirror, None, &[("vault.json", b"{}"), ("files/0/1/2/x.age", b"x")]);
+    let id = commit(
+        &bench.mirror,
+        None,
+        &[("vault.json", b"{}"), ("files/0/1/2/x.age", b"x")],
+    );
     assert_eq!(packs(&bench.mirror), Vec::<String>::new());
     bench.mirror.set(Pointer::Tip, None, id).unwrap();
     fsck(bench.mirror.folder());
@@ -79,7 +91,11 @@ fn a_handful_of_small_objects_makes_no_pack() {
 #[test]
 fn p28_what_is_there_already_is_not_written_again() {
     let bench = bench();
-    let first = commit(&bench.mirror, None, &[("a", &noise(1, 400_000)), ("b", &noise(2, 400_000))]);
+    let first = commit(
+        &bench.mirror,
+        None,
+        &[("a", &noise(1, 400_000)), ("b", &noise(2, 400_000))],
+    );
     let before = packs(&bench.mirror);
     let mut writer = bench.mirror.writer().unwrap();
     writer.blob(&noise(1, 400_000)).unwrap();
@@ -102,7 +118,10 @@ fn a_writer_that_is_dropped_leaves_nothing() {
     assert_eq!(packs(&bench.mirror).len(), 1);
     drop(writer);
     assert_eq!(packs(&bench.mirror), Vec::<String>::new());
-    assert!(matches!(bench.mirror.blob(id, 1 << 21), Err(MirrorError::Missing { .. })));
+    assert!(matches!(
+        bench.mirror.blob(id, 1 << 21),
+        Err(MirrorError::Missing { .. })
+    ));
 }
 
 #[test]
@@ -140,25 +159,32 @@ fn a_commit_says_nothing_about_who_made_it() {
     let id = commit(&bench.mirror, None, &[("a", b"a")]);
     let text = git(bench.mirror.folder(), &["cat-file", "commit", &id.to_string()]);
     let tree = bench.mirror.commit(id).unwrap().tree;
-    assert_eq!(text, format!("tree {tree}\nauthor {NOBODY}\ncommitter {NOBODY}\n\ncsync\n"));
+    assert_eq!(
+        text,
+        format!("tree {tree}\nauthor {NOBODY}\ncommitter {NOBODY}\n\ncsync\n")
+    );
 }
 
 #[test]
 fn edits_replace_files_by_folders_and_folders_vanish_when_empty() {
     let bench = bench();
     let mirror = &bench.mirror;
-    let base = commit(mirror, None, &[("a/b/c", b"1"), ("d", b"2"), ("a.age", b"3"), ("a/x", b"4")]);
+    let base = commit(
+        mirror,
+        None,
+        &[("a/b/c", b"1"), ("d", b"2"), ("a.age", b"3"), ("a/x", b"4")],
+    );
     let base = mirror.commit(base).unwrap().tree;
     let mut writer = mirror.writer().unwrap();
     let blob = writer.blob(b"new").unwrap();
-    let edit = |writer: &mut Writer<'_>, edits: &[TreeEdit]| {
-        let tree = writer.tree(Some(base), edits).unwrap();
-        tree
-    };
+    let edit = |writer: &mut Writer<'_>, edits: &[TreeEdit]| writer.tree(Some(base), edits).unwrap();
     let gone = edit(&mut writer, &[remove("a/b/c"), remove("a/x"), remove("not/there")]);
     let folder = edit(&mut writer, &[put("d/e/f", blob), put("a", blob)]);
     let empty = edit(&mut writer, &[remove("a"), remove("d"), remove("a.age")]);
-    let last = edit(&mut writer, &[put("z", blob), remove("z"), remove("a"), put("a/b/new", blob)]);
+    let last = edit(
+        &mut writer,
+        &[put("z", blob), remove("z"), remove("a"), put("a/b/new", blob)],
+    );
     let whole = edit(
         &mut writer,
         &[TreeEdit {
@@ -185,13 +211,27 @@ fn what_cannot_be_in_a_vault_is_refused() {
     let bench = bench();
     let mut writer = bench.mirror.writer().unwrap();
     let blob = writer.blob(b"x").unwrap();
-    for path in ["", "/a", "a/", "a//b", "..", "a/../b", "a/./b", ".git/hooks", "a/.GIT", "a\0b"] {
+    for path in [
+        "",
+        "/a",
+        "a/",
+        "a//b",
+        "..",
+        "a/../b",
+        "a/./b",
+        ".git/hooks",
+        "a/.GIT",
+        "a\0b",
+    ] {
         let refused = writer.tree(None, &[put(path, blob)]);
         assert!(matches!(refused, Err(MirrorError::BadPath { .. })), "{path:?}");
     }
     assert!(writer.tree(None, &[put(&"a/".repeat(40), blob)]).is_err());
     let nowhere = BlobId([7; 20]);
-    assert!(matches!(writer.tree(None, &[put("a", nowhere)]), Err(MirrorError::Missing { .. })));
+    assert!(matches!(
+        writer.tree(None, &[put("a", nowhere)]),
+        Err(MirrorError::Missing { .. })
+    ));
     assert!(matches!(
         writer.commit(TreeId([7; 20]), &[], ""),
         Err(MirrorError::Missing { .. })
@@ -203,11 +243,20 @@ fn ten_thousand_edits_write_each_folder_once() {
     let bench = bench();
     let mut writer = bench.mirror.writer().unwrap();
     let blob = writer.blob(b"x").unwrap();
-    let path = |number: u32| format!("files/{:x}/{:x}/{:x}/{number}.age", number % 16, number / 16 % 16, number / 256 % 16);
+    let path = |number: u32| {
+        format!(
+            "files/{:x}/{:x}/{:x}/{number}.age",
+            number % 16,
+            number / 16 % 16,
+            number / 256 % 16
+        )
+    };
     let edits: Vec<TreeEdit> = (0..10_000).map(|number| put(&path(number), blob)).collect();
     let tree = writer.tree(None, &edits).unwrap();
     assert_eq!(writer.trees.len(), 1 + 1 + 16 + 256 + 4096);
-    writer.tree(Some(tree), &[put(&path(5), blob), remove(&path(6))]).unwrap();
+    writer
+        .tree(Some(tree), &[put(&path(5), blob), remove(&path(6))])
+        .unwrap();
     assert_eq!(writer.trees.len(), 1 + 1 + 16 + 256 + 4096 + 5);
 }
 
