@@ -97,7 +97,11 @@ pub(super) fn versions<'a>(old: &[Line<'a>], new: &[Line<'a>]) -> Result<Pairs, 
     for gap in gaps(&anchors, old.len(), new.len()) {
         let (old, new) = (&old[gap.a.clone()], &new[gap.b.clone()]);
         let inner = all_in_order(old, new).unwrap_or_else(|| by_bytes(old, new));
-        pairs.extend(inner.into_iter().map(|(at, place)| (at + gap.a.start, place + gap.b.start)));
+        pairs.extend(
+            inner
+                .into_iter()
+                .map(|(at, place)| (at + gap.a.start, place + gap.b.start)),
+        );
         pairs.extend(gap.anchor);
     }
     Ok(pairs)
@@ -108,7 +112,10 @@ fn all_in_order(part: &[Line<'_>], whole: &[Line<'_>]) -> Option<Pairs> {
     let mut rest = whole.iter().enumerate();
     part.iter()
         .enumerate()
-        .map(|(at, line)| rest.find(|(_, other)| other.bytes == line.bytes).map(|(place, _)| (at, place)))
+        .map(|(at, line)| {
+            rest.find(|(_, other)| other.bytes == line.bytes)
+                .map(|(place, _)| (at, place))
+        })
         .collect()
 }
 
