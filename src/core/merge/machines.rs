@@ -162,8 +162,9 @@ impl World {
                 .iter()
                 .map(|machine| machine.written.iter().filter(|other| *other == line).count())
                 .sum();
+            let once = knows_its_base || line.contains("uuid");
             assert!(
-                found <= written.max(1),
+                !once || found <= written.max(1),
                 "{line} was written {written} times and is there {found} times in\n{text}"
             );
         }
@@ -171,7 +172,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn p04_all_machines_come_to_the_same_file(

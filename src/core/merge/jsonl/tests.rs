@@ -8,11 +8,7 @@ use crate::core::merge::{branch_session_id, integrity_gate};
 
 /// The lines that the letters stand for.
 fn file(letters: &str) -> Vec<u8> {
-    letters
-        .chars()
-        .map(|letter| line(letter))
-        .collect::<String>()
-        .into_bytes()
+    letters.chars().map(line).collect::<String>().into_bytes()
 }
 
 fn line(letter: char) -> String {
