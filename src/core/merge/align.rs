@@ -83,15 +83,20 @@ pub(super) fn by_bytes<'a>(a: &[Line<'a>], b: &[Line<'a>]) -> Pairs {
     pairs
 }
 
-/// The pairs of an older version and a newer one: first the lines with a `uuid`, then the others between them.
+/// The pairs of an older version and a newer one: all of the older one's lines where the newer one has them in their
+/// order, else first the lines with a `uuid`, then the others between them.
 ///
 /// # Errors
 /// [`Conflict::Crossed`] as [`by_uuid`].
 pub(super) fn versions<'a>(old: &[Line<'a>], new: &[Line<'a>]) -> Result<Pairs, Conflict> {
+    if let Some(pairs) = all_in_order(old, new) {
+        return Ok(pairs);
+    }
     let anchors = by_uuid(old, new)?;
     let mut pairs = Pairs::new();
     for gap in gaps(&anchors, old.len(), new.len()) {
-        let inner = by_bytes(&old[gap.a.clone()], &new[gap.b.clone()]);
+        let (old, new) = (&old[gap.a.clone()], &new[gap.b.clone()]);
+        let inner = all_in_order(old, new).unwrap_or_else(|| by_bytes(old, new));
         pairs.extend(
             inner
                 .into_iter()
@@ -100,6 +105,18 @@ pub(super) fn versions<'a>(old: &[Line<'a>], new: &[Line<'a>]) -> Result<Pairs, 
         pairs.extend(gap.anchor);
     }
     Ok(pairs)
+}
+
+/// The pairs of all lines of `part` with `whole`, where it has them in the same order; each with the first that fits.
+fn all_in_order(part: &[Line<'_>], whole: &[Line<'_>]) -> Option<Pairs> {
+    let mut rest = whole.iter().enumerate();
+    part.iter()
+        .enumerate()
+        .map(|(at, line)| {
+            rest.find(|(_, other)| other.bytes == line.bytes)
+                .map(|(place, _)| (at, place))
+        })
+        .collect()
 }
 
 /// A stretch between two paired lines, and the pair that ends it (none at the end of the sequences).

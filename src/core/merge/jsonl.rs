@@ -152,14 +152,15 @@ impl<'a> Merge<'a> {
             .map(|pair| (places_ours[pair.0], places_theirs[pair.1]))
             .collect();
         self.same_uuid_same_bytes(&align::by_uuid(&self.ours, &self.theirs)?)?;
-        // What both removed, they have to have removed in the same way.
+        // What both removed, they must not have replaced by different lines.
         let mut seen = None;
         for index in 0..base.len() {
             let hunk = (in_ours.around[index], in_theirs.around[index]);
             let removed_by_both = in_ours.places[index].is_none() && in_theirs.places[index].is_none();
             if removed_by_both && seen != Some(hunk) {
                 seen = Some(hunk);
-                if in_ours.instead_of(index) != in_theirs.instead_of(index) {
+                let (ours, theirs) = (in_ours.instead_of(index), in_theirs.instead_of(index));
+                if !align::contains_in_order(ours, theirs) && !align::contains_in_order(theirs, ours) {
                     return Err(Conflict::Overlap);
                 }
             }
@@ -266,7 +267,7 @@ impl<'a> Merge<'a> {
 
 /// Where a side has the lines of the base.
 struct Kept<'a> {
-    side: Vec<&'a [u8]>,
+    side: Vec<Line<'a>>,
     /// For each line of the base its place in the side.
     places: Vec<Option<usize>>,
     /// For each line of the base, where the side's own lines around that place begin and end.
@@ -292,14 +293,14 @@ impl<'a> Kept<'a> {
             to = place.unwrap_or(to);
         }
         Ok(Self {
-            side: side.iter().map(|line| line.bytes).collect(),
+            side: side.to_vec(),
             places,
             around,
         })
     }
 
     /// What the side has in the place of the base's line `index`, which it does not have.
-    fn instead_of(&self, index: usize) -> &[&'a [u8]] {
+    fn instead_of(&self, index: usize) -> &[Line<'a>] {
         let (from, to) = self.around[index];
         &self.side[from..to]
     }
