@@ -215,5 +215,6 @@ impl Write for Target<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
 mod tests;
