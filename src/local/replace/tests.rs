@@ -106,16 +106,32 @@ fn a_file_is_made_and_replaced_with_its_mode_and_time() {
     let home = home();
     let root = home.root();
     let time = Timestamp(1_600_000_000_123_456_789);
-    let made = root.replace("projects/a/b.jsonl", &Expected::Absent, 0o4755, Some(time), &mut fill("one\n"));
+    let made = root.replace(
+        "projects/a/b.jsonl",
+        &Expected::Absent,
+        0o4755,
+        Some(time),
+        &mut fill("one\n"),
+    );
     let Written::Done(stat) = made.unwrap() else {
         panic!("nothing was in the way")
     };
     assert_eq!((stat.mode, stat.modified, stat.size), (0o755, time, 4));
-    assert_eq!(root.stat("projects/a/b.jsonl").unwrap(), Some(stat), "the stat is that of the file as it stands");
+    assert_eq!(
+        root.stat("projects/a/b.jsonl").unwrap(),
+        Some(stat),
+        "the stat is that of the file as it stands"
+    );
     let folder = fs::metadata(home.inside.join("projects/a")).unwrap();
     assert_eq!(folder.permissions().mode() & 0o777, 0o700);
 
-    let again = root.replace("projects/a/b.jsonl", &Expected::File(stat), 0o600, None, &mut fill("one\ntwo\n"));
+    let again = root.replace(
+        "projects/a/b.jsonl",
+        &Expected::File(stat),
+        0o600,
+        None,
+        &mut fill("one\ntwo\n"),
+    );
     assert!(matches!(again, Ok(Written::Done(new)) if new.inode != stat.inode && new.mode == 0o600));
     assert_eq!(home.read("projects/a/b.jsonl"), "one\ntwo\n");
     assert!(home.leftovers().is_empty());
@@ -125,7 +141,9 @@ fn a_file_is_made_and_replaced_with_its_mode_and_time() {
 fn times_before_1970_are_kept() {
     let home = home();
     let time = Timestamp(-1_500_000_000);
-    let made = home.root().replace("old", &Expected::Absent, 0o600, Some(time), &mut fill("x"));
+    let made = home
+        .root()
+        .replace("old", &Expected::Absent, 0o600, Some(time), &mut fill("x"));
     assert!(matches!(made, Ok(Written::Done(stat)) if stat.modified == time));
 }
 
@@ -141,7 +159,9 @@ fn what_is_not_expected_any_more_is_not_touched() {
     assert_eq!(replaced(Expected::Absent), Written::Moved);
     assert_eq!(root.remove("a", stat).unwrap(), Written::Moved);
     assert_eq!(home.read("a"), "grown by its agent");
-    let absent = root.replace("none/b", &Expected::File(stat), 0o600, None, &mut fill("new")).unwrap();
+    let absent = root
+        .replace("none/b", &Expected::File(stat), 0o600, None, &mut fill("new"))
+        .unwrap();
     assert_eq!(absent, Written::Moved);
     assert!(!home.inside.join("none").exists());
 }
@@ -172,7 +192,11 @@ fn p07_lines_appended_between_the_look_and_the_rename_are_kept() {
         panic!("an append does not stop a replacement")
     };
     assert_eq!(home.read("a"), "one\nremote\nlate\n");
-    assert_ne!(root.stat("a").unwrap(), Some(stat), "the next scan must look at the file again");
+    assert_ne!(
+        root.stat("a").unwrap(),
+        Some(stat),
+        "the next scan must look at the file again"
+    );
     assert_eq!(stat.size, "one\nremote\n".len() as u64);
 }
 
@@ -195,7 +219,9 @@ fn p07_lines_written_long_after_the_rename_are_kept_by_settling() {
 fn p07_a_file_rewritten_in_place_at_the_last_instant_is_put_back() {
     let home = home();
     home.write("settings.json", r#"{"a":1}"#);
-    let root = home.root_with(At(Operation::Rename, |path: &Path| fs::write(path, r#"{"mine":"quite another"}"#)));
+    let root = home.root_with(At(Operation::Rename, |path: &Path| {
+        fs::write(path, r#"{"mine":"quite another"}"#)
+    }));
     assert_eq!(put(&root, "settings.json", r#"{"a":2}"#).unwrap(), Written::Moved);
     assert_eq!(home.read("settings.json"), r#"{"mine":"quite another"}"#);
     assert!(home.leftovers().is_empty());
@@ -206,15 +232,23 @@ fn p07_a_file_rewritten_in_place_long_after_is_saved_beside() {
     let home = home();
     home.write("settings.json", r#"{"a":1}"#);
     let root = home.root();
-    let agent = OpenOptions::new().write(true).open(home.inside.join("settings.json")).unwrap();
+    let agent = OpenOptions::new()
+        .write(true)
+        .open(home.inside.join("settings.json"))
+        .unwrap();
     put(&root, "settings.json", r#"{"a":2}"#).unwrap();
     agent.set_len(0).unwrap();
     (&agent).write_all(br#"{"mine":"quite another"}"#).unwrap();
     let time = Timestamp(1_763_633_700_000_000_000);
-    agent.set_times(fs::FileTimes::new().set_modified(system_time(time))).unwrap();
+    agent
+        .set_times(fs::FileTimes::new().set_modified(system_time(time)))
+        .unwrap();
     assert_eq!(root.settle().changed, ["settings.json"]);
     assert_eq!(home.read("settings.json"), r#"{"a":2}"#);
-    assert_eq!(home.read("settings.json.conflict.20251120-101500"), r#"{"mine":"quite another"}"#);
+    assert_eq!(
+        home.read("settings.json.conflict.20251120-101500"),
+        r#"{"mine":"quite another"}"#
+    );
 }
 
 /// The writer opens by path, writes one line and closes, as Claude Code does, each time let go at the instant of a rename;
@@ -249,7 +283,10 @@ fn p07_every_line_of_a_concurrent_writer_is_in_the_final_file() {
             open.file.take(open.stat.size).read_to_string(&mut content).unwrap();
             content.push_str(&format!("remote {round}\n"));
             let expected = Expected::File(open.stat);
-            match root.replace("a.jsonl", &expected, 0o600, None, &mut fill(&content)).unwrap() {
+            match root
+                .replace("a.jsonl", &expected, 0o600, None, &mut fill(&content))
+                .unwrap()
+            {
                 Written::Done(_) => replaced += 1,
                 Written::Moved => {}
             }
@@ -263,9 +300,16 @@ fn p07_every_line_of_a_concurrent_writer_is_in_the_final_file() {
     let content = home.read("a.jsonl");
     let count = |line: &str| content.lines().filter(|other| *other == line).count();
     for line in 0..written {
-        assert_eq!(count(&format!("local {line}")), 1, "line {line} of {written}, {replaced} replacements");
+        assert_eq!(
+            count(&format!("local {line}")),
+            1,
+            "line {line} of {written}, {replaced} replacements"
+        );
     }
-    assert_eq!(content.lines().filter(|line| line.starts_with("remote ")).count(), replaced);
+    assert_eq!(
+        content.lines().filter(|line| line.starts_with("remote ")).count(),
+        replaced
+    );
 }
 
 #[test]
@@ -284,12 +328,21 @@ fn p05_a_fault_at_any_operation_leaves_the_file_wholly_old_or_wholly_new() {
             let root = home.root_with(faults.clone());
             let long = "new\n".repeat(100_000);
             let time = Some(Timestamp(5_000_000_000));
-            let expected = root.stat("deep/er/a.jsonl").unwrap().map_or(Expected::Absent, Expected::File);
+            let expected = root
+                .stat("deep/er/a.jsonl")
+                .unwrap()
+                .map_or(Expected::Absent, Expected::File);
             let result = root.replace("deep/er/a.jsonl", &expected, 0o640, time, &mut fill(&long));
             let content = fs::read_to_string(home.inside.join("deep/er/a.jsonl")).ok();
             let old = if is_new { None } else { Some("old\n") };
-            assert!(content.as_deref() == old || content.as_ref() == Some(&long), "torn at operation {nth}");
-            assert!(home.leftovers().is_empty(), "a temporary file stayed after operation {nth}");
+            assert!(
+                content.as_deref() == old || content.as_ref() == Some(&long),
+                "torn at operation {nth}"
+            );
+            assert!(
+                home.leftovers().is_empty(),
+                "a temporary file stayed after operation {nth}"
+            );
             if let Ok(written) = result {
                 assert!(matches!(written, Written::Done(_)));
                 assert_eq!(content.as_ref(), Some(&long));
@@ -299,7 +352,10 @@ fn p05_a_fault_at_any_operation_leaves_the_file_wholly_old_or_wholly_new() {
             let error = result.unwrap_err().to_string();
             assert!(error.contains("no space is left on the disk"), "{error}");
             // The next run recovers unaided.
-            assert!(matches!(put(&home.root(), "deep/er/a.jsonl", "next\n"), Ok(Written::Done(_))));
+            assert!(matches!(
+                put(&home.root(), "deep/er/a.jsonl", "next\n"),
+                Ok(Written::Done(_))
+            ));
         }
         let operations = operations.unwrap();
         let count = |operation| operations.iter().filter(|other| **other == operation).count();
@@ -378,13 +434,20 @@ fn p20_the_temporary_file_stands_beside_the_target_closed_to_others() {
         for entry in fs::read_dir(inside.join("projects"))? {
             let entry = entry?;
             let mode = entry.metadata()?.permissions().mode() & 0o777;
-            list.lock().unwrap().push((entry.file_name().into_string().unwrap(), mode));
+            list.lock()
+                .unwrap()
+                .push((entry.file_name().into_string().unwrap(), mode));
         }
         Ok(())
     }));
-    root.replace("projects/a", &Expected::Absent, 0o644, None, &mut fill("secret")).unwrap();
+    root.replace("projects/a", &Expected::Absent, 0o644, None, &mut fill("secret"))
+        .unwrap();
     let seen = seen.lock().unwrap();
-    assert!(seen.iter().all(|(name, mode)| is_temporary_name(name) && *mode == 0o600), "{seen:?}");
+    assert!(
+        seen.iter()
+            .all(|(name, mode)| is_temporary_name(name) && *mode == 0o600),
+        "{seen:?}"
+    );
     assert!(!seen.is_empty());
 }
 
@@ -462,7 +525,11 @@ fn p21_links_within_the_root_lead_to_the_real_file() {
     let stat = root.stat("real/b.md").unwrap().unwrap();
     assert!(matches!(root.remove("real/b.md", stat), Ok(Written::Done(_))));
     assert!(!home.inside.join("real/b.md").is_symlink());
-    assert_eq!(home.read("real/a.md"), "through the file", "the link goes, not what it points to");
+    assert_eq!(
+        home.read("real/a.md"),
+        "through the file",
+        "the link goes, not what it points to"
+    );
     put(&root, "alias/new.md", "new").unwrap();
     assert_eq!(home.read("real/new.md"), "new");
 }

@@ -33,7 +33,10 @@ fn file() -> (tempfile::TempDir, PathBuf) {
 fn rows_are_read_back_as_they_were_written() {
     let (_dir, file) = file();
     let mut index = Index::open(&file).unwrap();
-    let plain = Row { agreed: None, ..row("b") };
+    let plain = Row {
+        agreed: None,
+        ..row("b")
+    };
     index.write(&[plain.clone(), row("a"), row("gone")], &[]).unwrap();
     index.write(&[], &[row("gone").path]).unwrap();
     drop(index);
@@ -90,12 +93,18 @@ fn damage_that_shows_only_later_is_mended_then() {
 fn other_versions_and_other_tables_are_begun_anew() {
     let (_dir, file) = file();
     drop(Index::open(&file).unwrap());
-    Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    Connection::open(&file)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
     let mut index = Index::open(&file).unwrap();
     assert!(index.was_rebuilt());
     index.write(&[row("a")], &[]).unwrap();
     drop(index);
-    Connection::open(&file).unwrap().execute_batch("DROP TABLE files").unwrap();
+    Connection::open(&file)
+        .unwrap()
+        .execute_batch("DROP TABLE files")
+        .unwrap();
     assert!(Index::open(&file).unwrap().rows().unwrap().is_empty());
 }
 

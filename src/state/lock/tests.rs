@@ -26,7 +26,10 @@ fn spawn_holder(dir: &Path) -> Child {
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stderr.as_mut().unwrap()).lines();
-    assert!(lines.map_while(Result::ok).any(|line| line == "held"), "the second process took no lock");
+    assert!(
+        lines.map_while(Result::ok).any(|line| line == "held"),
+        "the second process took no lock"
+    );
     child
 }
 
@@ -74,5 +77,10 @@ fn a_lock_is_free_again_when_it_is_dropped_and_torn_words_do_not_matter() {
 fn a_folder_that_cannot_be_written_is_named() {
     let error = Lock::acquire(Path::new("/proc/self/csync"), Duration::ZERO, "one").unwrap_err();
     assert!(error.to_string().contains("/proc/self/csync"), "{error}");
-    assert!(crate::Error::from(error).hint_text().unwrap().contains("CSYNC_STATE_DIR"));
+    assert!(
+        crate::Error::from(error)
+            .hint_text()
+            .unwrap()
+            .contains("CSYNC_STATE_DIR")
+    );
 }
