@@ -174,6 +174,15 @@ fn p07_a_change_while_the_new_file_is_written_is_seen() {
     assert_eq!(put(&root, "a", "new").unwrap(), Written::Moved);
     assert_eq!(home.read("a"), "edited");
 
+    // The same by a rename, which leaves the file that was read as it is.
+    let root = home.root_with(At(Operation::Sync, |path: &Path| {
+        let own = path.with_file_name("own");
+        fs::write(&own, "renamed")?;
+        fs::rename(own, path)
+    }));
+    assert_eq!(put(&root, "a", "new").unwrap(), Written::Moved);
+    assert_eq!(home.read("a"), "renamed");
+
     // The same for a file that should be new, at the last instant.
     let root = home.root_with(At(Operation::Rename, |path: &Path| fs::write(path, "first")));
     assert_eq!(put(&root, "b", "new").unwrap(), Written::Moved);
