@@ -103,10 +103,16 @@ impl LocalError {
     /// What the person can do about it.
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::BadPath { .. } | Self::NotUtf8 { .. } | Self::TemporaryName { .. } => "rename it, or leave it out with a line in .csyncignore",
-            Self::Escapes { .. } => "only links within the synced folder are followed: put the file itself there, or leave it out with a line in .csyncignore",
+            Self::BadPath { .. } | Self::NotUtf8 { .. } | Self::TemporaryName { .. } => {
+                "rename it, or leave it out with a line in .csyncignore"
+            }
+            Self::Escapes { .. } => {
+                "only links within the synced folder are followed: put the file itself there, or leave it out with a line in .csyncignore"
+            }
             Self::Dangling { .. } => "remove the link, or mend what it points to",
-            Self::NotAFile { .. } | Self::NotAFolder { .. } => "move what stands there away, then run the same command again",
+            Self::NotAFile { .. } | Self::NotAFolder { .. } => {
+                "move what stands there away, then run the same command again"
+            }
             Self::Collision { .. } => "rename one of the two",
             Self::Io { source, .. } => return io_hint(source).map(str::to_owned),
             Self::TooOpen { path, wanted, .. } => return Some(format!("run `chmod {wanted:o} {}`", quoted(path))),

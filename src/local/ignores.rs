@@ -124,7 +124,12 @@ mod tests {
         let error = with("a\n[z-a]\n", &[], &[]).unwrap_err();
         let text = error.to_string();
         assert!(text.contains(".csyncignore") && text.contains("[z-a]"), "{text}");
-        assert!(with("", &["[z-a]"], &[]).unwrap_err().to_string().contains("include list"));
+        assert!(
+            with("", &["[z-a]"], &[])
+                .unwrap_err()
+                .to_string()
+                .contains("include list")
+        );
     }
 
     #[test]

@@ -11,9 +11,8 @@ use crate::core::stat::{Stat, Timestamp};
 #[cfg(unix)]
 pub(super) fn stat_of(metadata: &Metadata) -> Stat {
     use std::os::unix::fs::MetadataExt;
-    let time = |seconds: i64, nanoseconds: i64| {
-        Timestamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds))
-    };
+    let time =
+        |seconds: i64, nanoseconds: i64| Timestamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds));
     Stat {
         size: metadata.len(),
         modified: time(metadata.mtime(), metadata.mtime_nsec()),

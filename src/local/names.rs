@@ -96,7 +96,9 @@ impl Names {
         let mut folders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = folded(name);
         let is_in = |names: &HashMap<String, Vec<String>>| {
-            names.get(&key).is_some_and(|alike| alike.iter().any(|other| other == name))
+            names
+                .get(&key)
+                .is_some_and(|alike| alike.iter().any(|other| other == name))
         };
         if folders.get(folder).is_some_and(is_in) {
             return Ok(true);
@@ -140,8 +142,15 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         let temporary = temporary_in(folder.path()).unwrap();
-        assert!(is_temporary_name(temporary.path().file_name().unwrap().to_str().unwrap()));
-        for other in [".csync-.tmp", ".csyncignore", ".csync-notes.tmp", "csync-0123456789ab.tmp"] {
+        assert!(is_temporary_name(
+            temporary.path().file_name().unwrap().to_str().unwrap()
+        ));
+        for other in [
+            ".csync-.tmp",
+            ".csyncignore",
+            ".csync-notes.tmp",
+            "csync-0123456789ab.tmp",
+        ] {
             assert!(!is_temporary_name(other), "{other}");
         }
     }
@@ -151,7 +160,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let names = Names::default();
         std::fs::write(folder.path().join("Über.md"), "").unwrap();
-        assert_eq!(names.clash(folder.path(), "über.md").unwrap().as_deref(), Some("Über.md"));
+        assert_eq!(
+            names.clash(folder.path(), "über.md").unwrap().as_deref(),
+            Some("Über.md")
+        );
         assert_eq!(names.clash(folder.path(), "Über.md").unwrap(), None);
         std::fs::remove_file(folder.path().join("Über.md")).unwrap();
         assert_eq!(names.clash(folder.path(), "über.md").unwrap(), None);

@@ -107,7 +107,11 @@ mod tests {
         chmod(&path, 0o644);
         write_private(&path, b"other").unwrap();
         assert_eq!(mode(&path), 0o600, "a looser mode does not survive a write");
-        assert_eq!(fs::read_dir(home.path().join("a/b")).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(
+            fs::read_dir(home.path().join("a/b")).unwrap().count(),
+            1,
+            "no temporary file stays"
+        );
     }
 
     #[test]
@@ -120,14 +124,20 @@ mod tests {
             chmod(&path, loose);
             let error = crate::Error::from(check_private(&path).unwrap_err());
             assert_eq!(error.kind(), crate::Kind::Key);
-            assert_eq!(error.hint_text().unwrap(), format!("run `chmod 600 {}`", path.display()));
+            assert_eq!(
+                error.hint_text().unwrap(),
+                format!("run `chmod 600 {}`", path.display())
+            );
         }
         chmod(&path, 0o400);
         check_private(&path).unwrap();
 
         chmod(&folder, 0o755);
         let error = crate::Error::from(check_private(&path).unwrap_err());
-        assert_eq!(error.hint_text().unwrap(), format!("run `chmod 700 {}`", folder.display()));
+        assert_eq!(
+            error.hint_text().unwrap(),
+            format!("run `chmod 700 {}`", folder.display())
+        );
         check_private_file(&path).unwrap();
         assert!(matches!(write_private(&path, b"new"), Err(LocalError::TooOpen { .. })));
         assert_eq!(fs::read(&path).unwrap(), b"secret");

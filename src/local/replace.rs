@@ -144,7 +144,12 @@ impl Root {
     }
 
     /// Renames the temporary file into its place, and looks after the file that stood there.
-    fn put(&self, place: &Place, temporary: NamedTempFile, old: Option<(Displaced, Stat)>) -> Result<Written, LocalError> {
+    fn put(
+        &self,
+        place: &Place,
+        temporary: NamedTempFile,
+        old: Option<(Displaced, Stat)>,
+    ) -> Result<Written, LocalError> {
         let path = &place.path;
         let failed = |error| LocalError::io("replace", path)(error);
         let before = stat_of(&temporary.as_file().metadata().map_err(failed)?);
@@ -215,5 +220,6 @@ impl Write for Target<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
 mod tests;

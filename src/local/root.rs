@@ -42,7 +42,9 @@ impl Root {
     pub fn open(dir: &Path) -> Result<Self, LocalError> {
         let path = dir.canonicalize().map_err(LocalError::io("open the folder", dir))?;
         if !path.is_dir() {
-            return Err(LocalError::io("open the folder", dir)(io::ErrorKind::NotADirectory.into()));
+            return Err(LocalError::io("open the folder", dir)(
+                io::ErrorKind::NotADirectory.into(),
+            ));
         }
         Ok(Self {
             path,
@@ -91,7 +93,9 @@ impl Root {
     /// A bad path, a link out of the root or to nowhere, something else than a regular file, or the system refuses.
     pub fn stat(&self, relative: &str) -> Result<Option<Stat>, LocalError> {
         let place = self.place(relative, false)?;
-        Ok(place.and_then(|place| place.metadata).map(|metadata| stat_of(&metadata)))
+        Ok(place
+            .and_then(|place| place.metadata)
+            .map(|metadata| stat_of(&metadata)))
     }
 
     /// Opens the file `relative` for reading.
@@ -101,7 +105,11 @@ impl Root {
     pub fn reader(&self, relative: &str) -> Result<OpenFile, LocalError> {
         let path = match self.place(relative, false)? {
             Some(place) if place.metadata.is_some() => place.path,
-            _ => return Err(LocalError::io("read", &self.path.join(relative))(io::ErrorKind::NotFound.into())),
+            _ => {
+                return Err(LocalError::io("read", &self.path.join(relative))(
+                    io::ErrorKind::NotFound.into(),
+                ));
+            }
         };
         let file = File::open(&path).map_err(LocalError::io("read", &path))?;
         let metadata = file.metadata().map_err(LocalError::io("read", &path))?;

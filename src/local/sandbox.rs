@@ -56,7 +56,13 @@ impl Root {
     }
 
     /// The folder `component` of `folder`, as a real path.
-    fn folder_in(&self, folder: PathBuf, component: &str, relative: &str, create: bool) -> Result<Option<PathBuf>, LocalError> {
+    fn folder_in(
+        &self,
+        folder: PathBuf,
+        component: &str,
+        relative: &str,
+        create: bool,
+    ) -> Result<Option<PathBuf>, LocalError> {
         let path = folder.join(component);
         let metadata = match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -65,7 +71,8 @@ impl Root {
                 }
                 self.check_new_name(&folder, component, relative)?;
                 self.create_folder(&folder, &path)?;
-                path.symlink_metadata().map_err(LocalError::io("make the folder", &path))?
+                path.symlink_metadata()
+                    .map_err(LocalError::io("make the folder", &path))?
             }
             found => found.map_err(LocalError::io("look at", &path))?,
         };
@@ -158,7 +165,11 @@ impl Root {
 
     /// Refuses a new `name` in `folder` where another there differs from it only in case.
     pub(super) fn check_new_name(&self, folder: &Path, name: &str, relative: &str) -> Result<(), LocalError> {
-        match self.names().clash(folder, name).map_err(LocalError::io("read the folder", folder))? {
+        match self
+            .names()
+            .clash(folder, name)
+            .map_err(LocalError::io("read the folder", folder))?
+        {
             None => Ok(()),
             Some(existing) => Err(LocalError::Collision {
                 relative: relative.to_owned(),
@@ -170,7 +181,11 @@ impl Root {
     /// Refuses `name` where the file system finds it in `folder`, but under another spelling: it compares without case or
     /// Unicode form.
     pub(super) fn check_exact_name(&self, folder: &Path, name: &str, relative: &str) -> Result<(), LocalError> {
-        if self.names().holds_exactly(folder, name).map_err(LocalError::io("read the folder", folder))? {
+        if self
+            .names()
+            .holds_exactly(folder, name)
+            .map_err(LocalError::io("read the folder", folder))?
+        {
             return Ok(());
         }
         Err(LocalError::Collision {

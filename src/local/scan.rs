@@ -123,7 +123,13 @@ impl Walk<'_> {
     }
 
     /// Looks at the entries of one folder, and adds those that are folders to `pending`.
-    fn folder(&mut self, relative: &str, path: &Path, linked: bool, pending: &mut Vec<(String, PathBuf)>) -> io::Result<()> {
+    fn folder(
+        &mut self,
+        relative: &str,
+        path: &Path,
+        linked: bool,
+        pending: &mut Vec<(String, PathBuf)>,
+    ) -> io::Result<()> {
         let mut entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
         // Which of two names that differ only in case is the second must not depend on the file system's order.
         entries.sort_by_cached_key(DirEntry::file_name);
@@ -233,7 +239,9 @@ impl Walk<'_> {
         let inside = target.strip_prefix(self.root.path()).unwrap_or(target);
         let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
         let real = parts.join("/");
-        !self.rules.is_secret(&real) && !is_temporary_name(parts.last().map_or("", AsRef::as_ref)) && self.real_files.insert(real)
+        !self.rules.is_secret(&real)
+            && !is_temporary_name(parts.last().map_or("", AsRef::as_ref))
+            && self.real_files.insert(real)
     }
 
     /// Whether the regular file is one that csync made for itself; it is then listed as such.
@@ -267,5 +275,6 @@ impl Walk<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
 mod tests;

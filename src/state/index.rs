@@ -158,8 +158,8 @@ impl Index {
             for path in removals {
                 delete.execute([path.as_str()])?;
             }
-            let mut insert =
-                transaction.prepare_cached("INSERT OR REPLACE INTO files VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)")?;
+            let mut insert = transaction
+                .prepare_cached("INSERT OR REPLACE INTO files VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)")?;
             for row in upserts {
                 insert.execute(params![
                     row.path.as_str(),
@@ -304,7 +304,9 @@ impl Index {
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Index").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Index")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -325,7 +327,8 @@ fn try_connect(file: &Path) -> rusqlite::Result<Option<Connection>> {
     // A crash of the system may lose the last transactions, never break the database: enough for a cache.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    let version = |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    let version =
+        |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
     if version(&connection)? == 0 {
         // Another process may be doing the same: only the first finds it still empty.
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -353,9 +356,15 @@ fn is_damage(error: &rusqlite::Error) -> bool {
             let text = message.as_deref().unwrap_or_default();
             matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
                 || (failure.code == ErrorCode::Unknown
-                    && ["no such table", "no such column", "already exists", "has no column", "columns but"]
-                        .iter()
-                        .any(|sign| text.contains(sign)))
+                    && [
+                        "no such table",
+                        "no such column",
+                        "already exists",
+                        "has no column",
+                        "columns but",
+                    ]
+                    .iter()
+                    .any(|sign| text.contains(sign)))
         }
         rusqlite::Error::SqlInputError { .. } => true, // our statements are right: the tables are not
         rusqlite::Error::InvalidColumnType(..)
@@ -384,7 +393,9 @@ fn move_aside(file: &Path) -> Result<(), StateError> {
     };
     let number = (1..9).find(|number| !aside(*number).exists()).unwrap_or(9);
     match fs::rename(file, aside(number)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StateError::io("move aside", file)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(StateError::io("move aside", file)(error));
+        }
         _ => {}
     }
     remove_database(file)
@@ -405,7 +416,10 @@ fn remove_database(file: &Path) -> Result<(), StateError> {
 
 /// The bytes of a column, where they have the right length.
 fn bytes_of<const N: usize>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<[u8; N]>> {
-    Ok(row.get_ref(column)?.as_blob_or_null()?.and_then(|bytes| bytes.try_into().ok()))
+    Ok(row
+        .get_ref(column)?
+        .as_blob_or_null()?
+        .and_then(|bytes| bytes.try_into().ok()))
 }
 
 /// One row; `None` where it makes no sense.
@@ -437,5 +451,6 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Row>> {
     }))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
 mod tests;
