@@ -178,7 +178,7 @@ fn one_line(text: &str, longest: usize) -> Option<String> {
         for character in word.chars().filter(|c| !is_unprintable(*c)) {
             let width = if spaced { 1 } else { 2 };
             if count + width > longest {
-                return Some(ellipsis(line));
+                return Some(ellipsis(line, count == longest));
             }
             if !spaced {
                 line.push(' ');
@@ -191,9 +191,11 @@ fn one_line(text: &str, longest: usize) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// `line`, which is as long as a line may be, with its last character replaced.
-fn ellipsis(mut line: String) -> String {
-    line.pop();
+/// `line` with a mark that more followed; in place of its last character when it is `full`.
+fn ellipsis(mut line: String, full: bool) -> String {
+    if full {
+        line.pop();
+    }
     while line.ends_with(' ') {
         line.pop();
     }

@@ -97,7 +97,12 @@ impl ProjectMap {
             homes: inputs.homes,
             ..Self::default()
         };
-        let vault: BTreeMap<String, Project> = inputs.vault_projects.into_iter().collect();
+        let mut vault: BTreeMap<String, Project> = BTreeMap::new();
+        for (logical, project) in inputs.vault_projects {
+            let known = vault.entry(logical).or_default();
+            // Heads of one folder may tell more or less of it: what tells most counts, whichever comes first.
+            *known = project.max(std::mem::take(known));
+        }
         let long = map.long_names(&vault);
         let mut local: Vec<LocalProject> = inputs.local;
         // The folder that a logical name leads back to comes before another that would lead to it.
