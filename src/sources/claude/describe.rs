@@ -30,7 +30,14 @@ pub fn describe(head: &[u8], tail: &[u8]) -> Description {
     for line in lines(head).chain(lines(tail)) {
         found.take(&line);
     }
-    let title = [found.custom, found.generated, found.summary, found.prompt, found.last_prompt, found.command];
+    let title = [
+        found.custom,
+        found.generated,
+        found.summary,
+        found.prompt,
+        found.last_prompt,
+        found.command,
+    ];
     Description {
         title: title.into_iter().flatten().next(),
         project: found.project,
@@ -135,7 +142,9 @@ fn read_prompt(content: &str) -> Option<Prompt> {
         words = without_element(words, tag);
     }
     let words = words.trim_start();
-    if words.starts_with("Caveat: The messages below were generated") || words.starts_with("[Request interrupted by user") {
+    if words.starts_with("Caveat: The messages below were generated")
+        || words.starts_with("[Request interrupted by user")
+    {
         return None;
     }
     one_line(words, LONGEST_TITLE).map(Prompt::Words)
@@ -151,7 +160,9 @@ fn element<'a>(content: &'a str, tag: &str) -> Option<&'a str> {
 fn without_element(mut content: String, tag: &str) -> String {
     let (open, close) = (format!("<{tag}"), format!("</{tag}>"));
     while let Some(start) = content.find(&open) {
-        let end = content[start..].find(&close).map_or(content.len(), |at| start + at + close.len());
+        let end = content[start..]
+            .find(&close)
+            .map_or(content.len(), |at| start + at + close.len());
         content.replace_range(start..end, " ");
     }
     content
@@ -167,7 +178,7 @@ fn one_line(text: &str, longest: usize) -> Option<String> {
         for character in word.chars().filter(|c| !is_unprintable(*c)) {
             let width = if spaced { 1 } else { 2 };
             if count + width > longest {
-                return Some(ellipsis(line));
+                return Some(ellipsis(line, count == longest));
             }
             if !spaced {
                 line.push(' ');
@@ -180,9 +191,11 @@ fn one_line(text: &str, longest: usize) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// `line`, which is as long as a line may be, with its last character replaced.
-fn ellipsis(mut line: String) -> String {
-    line.pop();
+/// `line` with a mark that more followed; in place of its last character when it is `full`.
+fn ellipsis(mut line: String, full: bool) -> String {
+    if full {
+        line.pop();
+    }
     while line.ends_with(' ') {
         line.pop();
     }

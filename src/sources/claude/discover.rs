@@ -58,7 +58,12 @@ pub fn app_state_file(home: &Path, claude_config_dir: Option<&OsStr>) -> PathBuf
 /// One value for each, sorted by folder. Reads at most a few beginnings of files for each folder; the result may be kept, and a later call given
 /// only those folders that are new or whose path was not found. What cannot be read is as if it were not there.
 #[must_use]
-pub fn discover_projects(root: &Path, homes: &[String], folders: &[String], app_state: Option<&Path>) -> Vec<LocalProject> {
+pub fn discover_projects(
+    root: &Path,
+    homes: &[String],
+    folders: &[String],
+    app_state: Option<&Path>,
+) -> Vec<LocalProject> {
     let known = app_state.map(known_paths).unwrap_or_default();
     let mut paths: BTreeMap<String, Option<String>> = folders.iter().map(|folder| (folder.clone(), None)).collect();
     for path in &known {
@@ -149,7 +154,10 @@ fn first_cwd(transcript: &Path) -> Option<String> {
 fn cwd_in_part(part: &[u8]) -> Option<String> {
     const KEY: &[u8] = b"\"cwd\":";
     let at = part.windows(KEY.len()).position(|window| window == KEY)? + KEY.len();
-    serde_json::Deserializer::from_slice(&part[at..]).into_iter::<String>().next()?.ok()
+    serde_json::Deserializer::from_slice(&part[at..])
+        .into_iter::<String>()
+        .next()?
+        .ok()
 }
 
 /// The paths of the projects that the agent's state lists.
@@ -160,14 +168,20 @@ fn known_paths(app_state: &Path) -> Vec<String> {
         projects: BTreeMap<String, IgnoredAny>,
     }
     let small = fs::metadata(app_state).is_ok_and(|about| about.is_file() && about.len() <= LARGEST_STATE);
-    let content = if small { fs::read(app_state).unwrap_or_default() } else { Vec::new() };
+    let content = if small {
+        fs::read(app_state).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
     let state: State = serde_json::from_slice(&content).unwrap_or_default();
     state.projects.into_keys().collect()
 }
 
 /// The folders above `path`, the nearest first, without the root of the file system.
 fn parents(path: &str) -> impl Iterator<Item = &str> {
-    path.rmatch_indices(['/', '\\']).map(|(at, _)| &path[..at]).filter(|parent| !parent.is_empty())
+    path.rmatch_indices(['/', '\\'])
+        .map(|(at, _)| &path[..at])
+        .filter(|parent| !parent.is_empty())
 }
 
 #[cfg(test)]

@@ -22,7 +22,12 @@ pub(super) fn repository_of(folder: &Path) -> Option<Repository> {
         let Some(config) = config_of(&root.join(".git")) else {
             continue;
         };
-        let parts: Option<Vec<&str>> = folder.strip_prefix(root).ok()?.components().map(|part| part.as_os_str().to_str()).collect();
+        let parts: Option<Vec<&str>> = folder
+            .strip_prefix(root)
+            .ok()?
+            .components()
+            .map(|part| part.as_os_str().to_str())
+            .collect();
         return Some(Repository {
             remote: read_small(&config).and_then(|text| remote_in(&text)),
             subfolder: parts?.join("/"),
@@ -42,7 +47,8 @@ fn config_of(dot_git: &Path) -> Option<PathBuf> {
         dot_git.parent()?.join(named)
     };
     // A linked work tree shares the configuration of the repository that it was made from.
-    let common = read_small(&folder.join("commondir")).map_or_else(|| folder.clone(), |common| folder.join(common.trim()));
+    let common =
+        read_small(&folder.join("commondir")).map_or_else(|| folder.clone(), |common| folder.join(common.trim()));
     let config = common.join("config");
     config.is_file().then_some(config)
 }
@@ -52,7 +58,9 @@ fn read_small(file: &Path) -> Option<String> {
     if !about.is_file() || about.len() > LARGEST_CONFIG {
         return None;
     }
-    fs::read(file).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    fs::read(file)
+        .ok()
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The URL of `origin` in a Git configuration, else that of its first remote, in normal form.
@@ -85,7 +93,10 @@ pub(super) fn normal_remote(url: &str) -> Option<String> {
     let url = url.trim();
     let (authority, path) = if let Some((scheme, rest)) = url.split_once("://") {
         let scheme = scheme.to_ascii_lowercase();
-        if !matches!(scheme.as_str(), "https" | "http" | "ssh" | "git" | "git+ssh" | "ssh+git" | "git+https") {
+        if !matches!(
+            scheme.as_str(),
+            "https" | "http" | "ssh" | "git" | "git+ssh" | "ssh+git" | "git+https"
+        ) {
             return None;
         }
         let rest = rest.split(['?', '#']).next().unwrap_or(rest);

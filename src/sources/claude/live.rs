@@ -47,7 +47,10 @@ pub fn live_sessions_among(root: &Path, process: &dyn Fn(u32) -> Process, now: S
     let mut live = Vec::new();
     for file in fs::read_dir(root.join("sessions")).into_iter().flatten().flatten() {
         let name = file.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_suffix(".json")).and_then(|pid| pid.parse().ok());
+        let pid = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".json"))
+            .and_then(|pid| pid.parse().ok());
         let (Some(pid), Ok(about)) = (pid, fs::metadata(file.path())) else {
             continue;
         };
@@ -60,7 +63,10 @@ pub fn live_sessions_among(root: &Path, process: &dyn Fn(u32) -> Process, now: S
         };
         let entry = read_entry(&content);
         let young = || {
-            let age = about.modified().ok().and_then(|written| now.duration_since(written).ok());
+            let age = about
+                .modified()
+                .ok()
+                .and_then(|written| now.duration_since(written).ok());
             age.is_none_or(|age| age < BELIEVED)
         };
         let runs = match (process(pid), &entry.started) {
@@ -95,7 +101,9 @@ struct Whole<'a> {
 
 fn read_entry(content: &[u8]) -> Entry {
     // The first value alone: what follows it may be the end of an older, longer entry.
-    let whole = serde_json::Deserializer::from_slice(content).into_iter::<Whole<'_>>().next();
+    let whole = serde_json::Deserializer::from_slice(content)
+        .into_iter::<Whole<'_>>()
+        .next();
     if let Some(Ok(whole)) = whole {
         let started = whole.started.filter(|value| value.get() != "null");
         return Entry {
@@ -128,7 +136,10 @@ fn start_time(stat: &[u8]) -> Option<String> {
     let name_ends = stat.iter().rposition(|byte| *byte == b')')?;
     let after = std::str::from_utf8(&stat[name_ends + 1..]).ok()?;
     let started = after.split_ascii_whitespace().nth(22 - 3)?;
-    started.bytes().all(|byte| byte.is_ascii_digit()).then(|| started.to_owned())
+    started
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| started.to_owned())
 }
 
 /// Where there is no `/proc` (macOS and the BSDs), `ps` tells whether a process runs: POSIX, `ps -p`.

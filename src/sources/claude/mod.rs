@@ -60,7 +60,11 @@ impl Source for Claude {
     }
 
     fn machine_keys(&self, relative: &str) -> &[&str] {
-        if relative == settings::FILE { &self.machine_keys } else { &[] }
+        if relative == settings::FILE {
+            &self.machine_keys
+        } else {
+            &[]
+        }
     }
 
     fn machine_keys_in(&self, relative: &str, content: &[u8]) -> Vec<String> {
@@ -70,7 +74,11 @@ impl Source for Claude {
         let unlisted = settings::unlisted_command_keys(content)
             .into_iter()
             .filter(|key| !self.settings.send.contains(key));
-        self.machine_keys.iter().map(|key| (*key).to_owned()).chain(unlisted).collect()
+        self.machine_keys
+            .iter()
+            .map(|key| (*key).to_owned())
+            .chain(unlisted)
+            .collect()
     }
 
     fn session_of(&self, relative: &str) -> Option<String> {
@@ -90,8 +98,14 @@ mod tests {
     fn the_folder_is_the_one_that_claude_code_uses() {
         let home = Path::new("/home/ana");
         assert_eq!(claude_default_root(home, None), Path::new("/home/ana/.claude"));
-        assert_eq!(claude_default_root(home, Some(OsStr::new(""))), Path::new("/home/ana/.claude"));
-        assert_eq!(claude_default_root(home, Some(OsStr::new("/srv/c"))), Path::new("/srv/c"));
+        assert_eq!(
+            claude_default_root(home, Some(OsStr::new(""))),
+            Path::new("/home/ana/.claude")
+        );
+        assert_eq!(
+            claude_default_root(home, Some(OsStr::new("/srv/c"))),
+            Path::new("/srv/c")
+        );
     }
 
     #[test]

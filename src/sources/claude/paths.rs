@@ -70,10 +70,71 @@ const DENIED_AT_ROOT: &[&str] = &[
 
 /// Extensions of files that people and agents edit as text. In lower case.
 const TEXT_EXTENSIONS: &[&str] = &[
-    "bash", "c", "cfg", "clj", "conf", "cpp", "cs", "css", "csv", "ex", "exs", "fish", "go", "graphql", "h", "hpp", "hs", "html",
-    "ini", "java", "jinja", "js", "json", "json5", "jsonc", "jsonl", "jsx", "kt", "lua", "markdown", "md", "mdc", "mdx", "mjs", "cjs",
-    "mts", "nix", "php", "pl", "properties", "proto", "ps1", "py", "r", "rb", "rs", "rst", "scala", "sh", "sql", "svelte", "swift",
-    "template", "tex", "tmpl", "toml", "ts", "tsv", "tsx", "txt", "vue", "xml", "yaml", "yml", "zsh",
+    "bash",
+    "c",
+    "cfg",
+    "clj",
+    "conf",
+    "cpp",
+    "cs",
+    "css",
+    "csv",
+    "ex",
+    "exs",
+    "fish",
+    "go",
+    "graphql",
+    "h",
+    "hpp",
+    "hs",
+    "html",
+    "ini",
+    "java",
+    "jinja",
+    "js",
+    "json",
+    "json5",
+    "jsonc",
+    "jsonl",
+    "jsx",
+    "kt",
+    "lua",
+    "markdown",
+    "md",
+    "mdc",
+    "mdx",
+    "mjs",
+    "cjs",
+    "mts",
+    "nix",
+    "php",
+    "pl",
+    "properties",
+    "proto",
+    "ps1",
+    "py",
+    "r",
+    "rb",
+    "rs",
+    "rst",
+    "scala",
+    "sh",
+    "sql",
+    "svelte",
+    "swift",
+    "template",
+    "tex",
+    "tmpl",
+    "toml",
+    "ts",
+    "tsv",
+    "tsx",
+    "txt",
+    "vue",
+    "xml",
+    "yaml",
+    "yml",
+    "zsh",
 ];
 
 /// Folders in the root whose files people edit, at any depth.
@@ -93,11 +154,25 @@ pub(super) fn classify(relative: &str) -> Option<(FileKind, Retention)> {
         ["settings.json" | "keybindings.json"] => Some((Json, Propagate)),
         // Nothing sweeps it, but a person purges it for one machine; a prompt's history is not worth losing by that.
         ["history.jsonl"] => Some((Log, Evict)),
-        ["themes", .., name] => Some((if has_extension(name, "json") { Json } else { by_extension(name) }, Propagate)),
+        ["themes", .., name] => Some((
+            if has_extension(name, "json") {
+                Json
+            } else {
+                by_extension(name)
+            },
+            Propagate,
+        )),
         ["workflows", name] if has_extension(name, "js") => Some((Text, Propagate)),
         [folder, _, ..] if EDITED_FOLDERS.contains(folder) => Some((by_extension(parts.last()?), Propagate)),
         // Swept by the agent after `cleanupPeriodDays`, as sessions are.
-        ["plans" | "tasks", .., name] => Some((if has_extension(name, "json") { Json } else { by_extension(name) }, Evict)),
+        ["plans" | "tasks", .., name] => Some((
+            if has_extension(name, "json") {
+                Json
+            } else {
+                by_extension(name)
+            },
+            Evict,
+        )),
         ["projects", _, "memory", .., name] => Some((by_extension(name), Propagate)),
         ["projects", _, name] if is_transcript_name(name) => Some((Transcript, Evict)),
         ["projects", _, session, rest @ ..] if is_session_id(session) => classify_side_file(rest),
@@ -173,9 +248,9 @@ fn is_transcript_name(name: &str) -> bool {
 }
 
 fn by_extension(name: &str) -> FileKind {
-    let text = name
-        .rsplit_once('.')
-        .is_some_and(|(stem, extension)| !stem.is_empty() && TEXT_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()));
+    let text = name.rsplit_once('.').is_some_and(|(stem, extension)| {
+        !stem.is_empty() && TEXT_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
+    });
     if text { FileKind::Text } else { FileKind::Opaque }
 }
 
@@ -217,7 +292,9 @@ fn folded(component: &str) -> String {
     let component = component.split(':').next().unwrap_or(component);
     let folded: String = component
         .chars()
-        .filter(|c| !matches!(*c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'))
+        .filter(
+            |c| !matches!(*c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'),
+        )
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         .collect();

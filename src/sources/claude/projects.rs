@@ -97,14 +97,21 @@ impl ProjectMap {
             homes: inputs.homes,
             ..Self::default()
         };
-        let vault: BTreeMap<String, Project> = inputs.vault_projects.into_iter().collect();
+        let mut vault: BTreeMap<String, Project> = BTreeMap::new();
+        for (logical, project) in inputs.vault_projects {
+            let known = vault.entry(logical).or_default();
+            // Heads of one folder may tell more or less of it: what tells most counts, whichever comes first.
+            *known = project.max(std::mem::take(known));
+        }
         let long = map.long_names(&vault);
         let mut local: Vec<LocalProject> = inputs.local;
         // The folder that a logical name leads back to comes before another that would lead to it.
         local.sort_by_cached_key(|one| (!map.is_regular_folder(&one.folder), one.folder.clone()));
         local.dedup_by(|one, other| one.folder == other.folder);
-        let defaults: HashMap<&str, String> =
-            local.iter().map(|one| (one.folder.as_str(), map.default_logical(one, &long))).collect();
+        let defaults: HashMap<&str, String> = local
+            .iter()
+            .map(|one| (one.folder.as_str(), map.default_logical(one, &long)))
+            .collect();
 
         for one in &local {
             if map.is_configured(&one.folder) {
@@ -175,7 +182,9 @@ impl ProjectMap {
     /// What identifies the project of the local folder `folder`, where that is known.
     #[must_use]
     pub fn project(&self, folder: &str) -> Option<&Project> {
-        self.projects.get(folder).filter(|project| **project != Project::default())
+        self.projects
+            .get(folder)
+            .filter(|project| **project != Project::default())
     }
 
     /// Folders that would have the same logical name. A person decides them in the configuration.
@@ -268,14 +277,21 @@ impl ProjectMap {
 
     /// `folder` by the rule with the longest local name; `None` when none fits. Not for names that are cut.
     fn forward(&self, folder: &str) -> Option<(String, &Rule)> {
-        let fits = self.rules.iter().filter_map(|rule| Some((rule, continuation(folder, &rule.local)?)));
+        let fits = self
+            .rules
+            .iter()
+            .filter_map(|rule| Some((rule, continuation(folder, &rule.local)?)));
         let (rule, rest) = fits.max_by_key(|(rule, _)| (rule.local.len(), rule.configured))?;
         Some((format!("{}{rest}", rule.logical), rule))
     }
 
     /// `logical` by the rule with the longest logical name; `None` when none fits. The first of equal rules counts.
     fn backward(&self, logical: &str) -> Option<String> {
-        let fits = self.rules.iter().rev().filter_map(|rule| Some((rule, continuation(logical, &rule.logical)?)));
+        let fits = self
+            .rules
+            .iter()
+            .rev()
+            .filter_map(|rule| Some((rule, continuation(logical, &rule.logical)?)));
         let (rule, rest) = fits.max_by_key(|(rule, _)| rule.logical.len())?;
         Some(format!("{}{rest}", rule.local))
     }
@@ -285,7 +301,8 @@ impl ProjectMap {
         if folder.len() > LONGEST {
             return folder.to_owned();
         }
-        self.forward(folder).map_or_else(|| folder.to_owned(), |(logical, _)| logical)
+        self.forward(folder)
+            .map_or_else(|| folder.to_owned(), |(logical, _)| logical)
     }
 
     fn backward_or_same(&self, logical: &str) -> String {
@@ -336,13 +353,18 @@ impl ProjectMap {
 
     /// A name for `folder` that says nothing but its own name.
     fn derive_literal(&self, folder: &str) -> String {
-        if self.is_regular_folder(folder) { format!("{LITERAL}{folder}") } else { self.derive_logical(folder) }
+        if self.is_regular_folder(folder) {
+            format!("{LITERAL}{folder}")
+        } else {
+            self.derive_logical(folder)
+        }
     }
 }
 
 /// What follows `start` in `name`: nothing, or a part that begins with `-`, as every `/` does in a folder's name.
 fn continuation<'a>(name: &'a str, start: &str) -> Option<&'a str> {
-    name.strip_prefix(start).filter(|rest| rest.is_empty() || rest.starts_with('-'))
+    name.strip_prefix(start)
+        .filter(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 fn rules(inputs: &ProjectInputs) -> Vec<Rule> {
@@ -357,14 +379,19 @@ fn rules(inputs: &ProjectInputs) -> Vec<Rule> {
         configured: false,
     });
     // A home folder such as `/` would map everything.
-    configured.chain(homes).filter(|rule| !matches!(rule.local.as_str(), "" | "-") && !rule.logical.is_empty()).collect()
+    configured
+        .chain(homes)
+        .filter(|rule| !matches!(rule.local.as_str(), "" | "-") && !rule.logical.is_empty())
+        .collect()
 }
 
 /// The name in `projects/` that a configuration's `local` means.
 fn local_name(text: &str, homes: &[String]) -> String {
     let text = without_end(text.trim());
     match (text.strip_prefix('~'), homes.first()) {
-        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with(['/', '\\']) => uncut(&format!("{}{rest}", without_end(home))),
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with(['/', '\\']) => {
+            uncut(&format!("{}{rest}", without_end(home)))
+        }
         _ if text.contains(['/', '\\']) => uncut(text),
         _ => text.trim_start_matches(LITERAL).to_owned(),
     }

@@ -28,10 +28,16 @@ const MACHINE_KEYS: &[(&str, &str)] = &[
     ("forceLoginOrgUUID", "the account that this machine signs in with"),
     ("gcpAuthRefresh", "a command that signs in to Google Cloud"),
     ("hooks", "commands that run at the agent's events"),
-    ("otelHeadersHelper", "a script that prints telemetry headers, with their token"),
+    (
+        "otelHeadersHelper",
+        "a script that prints telemetry headers, with their token",
+    ),
     ("pluginConfigs", "options of plugins: paths and tokens"),
     ("proxyAuthHelper", "a script that prints a proxy's password"),
-    ("sandbox", "paths, sockets and helper programs of this machine; weakens or switches off a guard"),
+    (
+        "sandbox",
+        "paths, sockets and helper programs of this machine; weakens or switches off a guard",
+    ),
     ("skipAutoPermissionPrompt", "a consent given on this machine"),
     ("skipDangerousModePermissionPrompt", "a consent given on this machine"),
     ("sshConfigs", "hosts and key files of this machine"),
@@ -40,7 +46,14 @@ const MACHINE_KEYS: &[(&str, &str)] = &[
 ];
 
 /// How the names of keys end that run a command, in versions that nobody has read yet.
-const COMMAND_ENDINGS: &[&str] = &["Helper", "Command", "Script", "AuthRefresh", "CredentialExport", "StatusLine"];
+const COMMAND_ENDINGS: &[&str] = &[
+    "Helper",
+    "Command",
+    "Script",
+    "AuthRefresh",
+    "CredentialExport",
+    "StatusLine",
+];
 
 /// The keys that stay on this machine, without those that `send` names.
 pub(super) fn machine_keys(send: &[String]) -> Vec<&'static str> {
@@ -77,10 +90,24 @@ mod tests {
     #[test]
     fn whatever_runs_a_command_stays() {
         let keys = machine_keys(&[]);
-        for key in ["hooks", "apiKeyHelper", "statusLine", "awsAuthRefresh", "awsCredentialExport", "otelHeadersHelper", "env"] {
+        for key in [
+            "hooks",
+            "apiKeyHelper",
+            "statusLine",
+            "awsAuthRefresh",
+            "awsCredentialExport",
+            "otelHeadersHelper",
+            "env",
+        ] {
             assert!(keys.contains(&key), "{key}");
         }
-        for key in ["permissions", "model", "enabledPlugins", "outputStyle", "cleanupPeriodDays"] {
+        for key in [
+            "permissions",
+            "model",
+            "enabledPlugins",
+            "outputStyle",
+            "cleanupPeriodDays",
+        ] {
             assert!(!keys.contains(&key), "{key}");
         }
     }

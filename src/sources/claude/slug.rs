@@ -11,7 +11,11 @@ pub const LONGEST: usize = 200;
 #[must_use]
 pub fn slug(path: &str) -> String {
     let whole = uncut(path);
-    if whole.len() <= LONGEST { whole } else { cut(&whole, path) }
+    if whole.len() <= LONGEST {
+        whole
+    } else {
+        cut(&whole, path)
+    }
 }
 
 /// [`slug`] without the cut at [`LONGEST`]. Lossy: it cannot be read back into a path.
@@ -73,7 +77,11 @@ mod tests {
         let table = [
             (format!("/home/ana/{}", "a".repeat(190)), 200, "aaaaa"),
             (format!("/home/ana/{}", "a".repeat(191)), 207, "aaaaa-p2sd6j"),
-            (format!("/home/ana/{}🦀é", "deep/folder/".repeat(20)), 206, "folde-8k8sz"),
+            (
+                format!("/home/ana/{}🦀é", "deep/folder/".repeat(20)),
+                206,
+                "folde-8k8sz",
+            ),
             (format!("/x{}", "z".repeat(300)), 207, "zzzzz-2gpsd3"),
         ];
         for (path, length, end) in table {
