@@ -60,7 +60,7 @@ pub struct ClaudeConfig {
     /// Patterns of what is not synced.
     pub exclude: Vec<String>,
     /// Whether the keys of settings.json that run commands are synced as well.
-    pub sync_machine_keys: bool,
+    pub send_keys: Vec<String>,
     /// Local project folders (absolute, `~` replaced) and their projects' names on every machine.
     pub projects: BTreeMap<PathBuf, String>,
 }
@@ -220,7 +220,7 @@ impl Config {
                 },
                 include: list("claude.include"),
                 exclude: list("claude.exclude"),
-                sync_machine_keys: value("claude.sync_machine_keys") == Some(Value::Switch(true)),
+                send_keys: list("claude.send_keys"),
                 projects: match value("claude.projects") {
                     Some(Value::Map(entries)) => entries
                         .into_iter()

@@ -85,11 +85,11 @@ pub const SETTINGS: [Setting; 12] = [
         about: "patterns (gitignore syntax) of what is not synced",
     },
     Setting {
-        key: "claude.sync_machine_keys",
-        shape: Shape::Switch,
-        fallback: Fallback::Text("false"),
-        variable: Some("CSYNC_CLAUDE_SYNC_MACHINE_KEYS"),
-        about: "also sync the keys of settings.json that run commands, such as hooks and statusLine",
+        key: "claude.send_keys",
+        shape: Shape::List,
+        fallback: Fallback::Unset,
+        variable: None,
+        about: "keys of settings.json to sync that stay on each machine otherwise, such as hooks and statusLine",
     },
     Setting {
         key: "claude.projects",
@@ -160,7 +160,7 @@ mod tests {
     fn a_misspelt_key_finds_the_one_that_was_meant() {
         assert_eq!(nearest("remotes"), Some("remote"));
         assert_eq!(nearest("max-delete"), Some("max_delete"));
-        assert_eq!(nearest("claude.sync_machine_key"), Some("claude.sync_machine_keys"));
+        assert_eq!(nearest("claude.send_key"), Some("claude.send_keys"));
         assert_eq!(nearest("exclude"), Some("claude.exclude"));
         assert_eq!(nearest("bandwidth"), None);
     }
