@@ -113,7 +113,17 @@ impl OpenVault {
         if work > 0 {
             context.progress.end();
         }
+        self.settle_roots(report);
         Ok(settled)
+    }
+
+    /// Saves what agents wrote to files at the very moment that they were replaced.
+    pub(super) fn settle_roots(&self, report: &mut Report) {
+        for open in &self.sources {
+            for problem in open.root.settle().problems {
+                report.troubles.push(Trouble::new(problem.relative, Error::from(problem.error)));
+            }
+        }
     }
 
     fn apply_step(

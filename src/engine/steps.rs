@@ -25,7 +25,7 @@ pub enum Hold {
     Live,
     /// The person asked for other paths only.
     NotSelected,
-    /// A file could not be read or its head could not be opened.
+    /// A file could not be read, its head could not be opened, or nobody could look whether it is there.
     Trouble,
     /// The session stands under another project folder on this machine.
     Elsewhere(String),
@@ -172,8 +172,13 @@ impl OpenVault {
                 || local_path(open, &survey.projects[number], path, project),
                 |local| local.relative.clone(),
             );
+            // What the person excludes is neither here nor there: its base stays as it is.
+            if !open.ignores.takes(&relative) {
+                continue;
+            }
+            let unseen = local.is_none() && survey.scans[number].is_blind_to(&relative);
             let session = open.source.session_of(path.relative());
-            let hold = if held.contains(path) || steps.unreadable.contains(&id) {
+            let hold = if held.contains(path) || unseen || steps.unreadable.contains(&id) {
                 Some(Hold::Trouble)
             } else if !selection.includes(path, &relative, session.as_deref(), open) {
                 Some(Hold::NotSelected)

@@ -16,7 +16,7 @@ use crate::core::path::LogicalPath;
 use crate::core::progress::Phase;
 use crate::core::stat::{Stat, Timestamp};
 use crate::error::{Error, Kind, Result};
-use crate::local::{self, Root};
+use crate::local::{self, Root, Scan};
 use crate::sources::{ProjectMap, Source, live_sessions};
 use crate::state::Row;
 use crate::vault::{ContentHasher, Vault};
@@ -56,6 +56,8 @@ pub struct Survey {
     pub projects: Vec<ProjectMap>,
     /// How many files' contents were read.
     pub files_read: u64,
+    /// The scans themselves, in the order of the sources: what they could not see is not gone.
+    pub scans: Vec<Scan>,
 }
 
 /// The parts of a file that are synced, as far as the file's kind says.
@@ -81,9 +83,10 @@ impl OpenVault {
             live: BTreeSet::new(),
             projects: Vec::new(),
             files_read: 0,
+            scans: Vec::new(),
         };
         for (number, open) in self.sources.iter().enumerate() {
-            let scan = local::scan(&open.root, &Allowed(open.source.as_ref()), &open.ignores);
+            let mut scan = local::scan(&open.root, &Allowed(open.source.as_ref()), &open.ignores);
             // We hold the lock, so whatever another run left half written is nobody's.
             if let Err(error) = open.root.sweep(&scan.leftovers) {
                 tracing::warn!("a temporary file of an earlier run could not be removed: {error}");
@@ -92,7 +95,7 @@ impl OpenVault {
             let projects = project_map(context, &mut self.index, open)?;
             survey.conflict_files.extend(scan.conflict_files.iter().map(|file| (number, file.clone())));
             survey.troubles.extend(
-                scan.problems
+                std::mem::take(&mut scan.problems)
                     .into_iter()
                     .map(|problem| Trouble::new(problem.relative, Error::from(problem.error))),
             );
@@ -144,6 +147,7 @@ impl OpenVault {
             }
             context.progress.end();
             survey.projects.push(projects);
+            survey.scans.push(scan);
         }
         Ok(survey)
     }
@@ -165,6 +169,10 @@ impl local::Rules for Allowed<'_> {
 
     fn take(&self, file: &str) -> bool {
         self.0.classify(file).is_some()
+    }
+
+    fn is_secret(&self, file: &str) -> bool {
+        self.0.is_denied(file)
     }
 }
 

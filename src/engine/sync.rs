@@ -82,7 +82,9 @@ pub fn sync_with(
     for attempt in 0..=retries {
         report.races = attempt;
         report.troubles.clear();
-        if open.round(context, remote, options, &mut report)? {
+        let done = open.round(context, remote, options, &mut report)?;
+        open.settle_roots(&mut report);
+        if done {
             open.index.set_meta("last-sync", &context.time_text())?;
             return Ok(report);
         }

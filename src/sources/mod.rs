@@ -27,6 +27,9 @@ pub trait Source: Send + Sync {
     /// whatever a configuration or another machine says.
     fn classify(&self, relative: &str) -> Option<(FileKind, Retention)>;
 
+    /// Whether `relative` is on the list of what is never synced under any name: secrets, caches, the agent's running state.
+    fn is_denied(&self, relative: &str) -> bool;
+
     /// Whether a file that is synced may lie somewhere in `folder`; the root itself is `""`.
     fn enter(&self, folder: &str) -> bool;
 

@@ -55,6 +55,10 @@ impl Source for Claude {
         paths::classify(relative)
     }
 
+    fn is_denied(&self, relative: &str) -> bool {
+        paths::is_denied(relative)
+    }
+
     fn enter(&self, folder: &str) -> bool {
         paths::enter(folder)
     }

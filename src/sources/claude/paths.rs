@@ -260,7 +260,7 @@ fn has_extension(name: &str, wanted: &str) -> bool {
 }
 
 /// Whether the denylist has a component of `relative`, however a file system may spell it.
-fn is_denied(relative: &str) -> bool {
+pub(super) fn is_denied(relative: &str) -> bool {
     relative.split('/').enumerate().any(|(depth, component)| {
         let name = folded(component);
         name.is_empty()

@@ -1,0 +1,169 @@
+//! Summaries in a person's terms: sessions by their titles, projects by their paths, sizes and counts. Never a blob's name.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use console::Style;
+use serde_json::json;
+
+use super::sanitize;
+use super::shell::Shell;
+use super::sizes;
+use crate::engine::{Action, Item, Report, Trouble};
+
+/// How many lines a list has at most before it is cut.
+const LINES: usize = 24;
+
+/// What an action is called, and its colour.
+fn word(action: Action) -> (&'static str, Style) {
+    let style = Style::new();
+    match action {
+        Action::Added => ("added", style.green()),
+        Action::Sent => ("sent", style.green()),
+        Action::Created => ("new here", style.cyan()),
+        Action::Received => ("received", style.cyan()),
+        Action::Merged => ("merged", style.blue()),
+        Action::Branched => ("merged", style.blue()),
+        Action::Conflict => ("conflict", style.red().bold()),
+        Action::DeletedHere => ("deleted here", style.magenta()),
+        Action::DeletedThere => ("deleted", style.magenta()),
+        Action::Kept => ("kept", style.yellow()),
+        Action::CameBack => ("came back", style.yellow()),
+        Action::Evicted => ("kept in vault", style.dim()),
+        Action::Held => ("waits", style.yellow()),
+    }
+}
+
+/// What happened to one session or one file: a session's side files count with it.
+struct Group<'a> {
+    item: &'a Item,
+    files: usize,
+    size: u64,
+}
+
+/// Groups items by session and action, the main transcript speaking for its side files.
+fn groups<'a>(items: impl Iterator<Item = &'a Item>) -> Vec<Group<'a>> {
+    let mut groups: BTreeMap<(Action, String), Group<'a>> = BTreeMap::new();
+    for item in items {
+        let key = item.session.clone().unwrap_or_else(|| item.path.to_string());
+        let group = groups.entry((item.action, key)).or_insert(Group { item, files: 0, size: 0 });
+        group.files += 1;
+        group.size += item.size;
+        let is_transcript = item.session.as_ref().is_some_and(|id| item.path.file_name() == format!("{id}.jsonl"));
+        if is_transcript {
+            group.item = item;
+        }
+    }
+    groups.into_values().collect()
+}
+
+/// The lines for `items`: one for each session or file, at most [`LINES`].
+pub fn lines<'a>(shell: &Shell, items: impl Iterator<Item = &'a Item>) -> String {
+    let groups = groups(items);
+    let mut text = String::new();
+    for group in groups.iter().take(LINES) {
+        let (what, style) = word(group.item.action);
+        let _ = write!(text, "  {} {}", shell.paint(&style, &format!("{what:<12}")), name(group.item));
+        let mut facts = Vec::new();
+        if let Some(project) = &group.item.project {
+            facts.push(sanitize::line(project).into_owned());
+        }
+        if group.files > 1 {
+            facts.push(sizes::count(group.files as u64, "file", "files"));
+        }
+        if group.size > 0 {
+            facts.push(sizes::size(group.size));
+        }
+        if let Some(device) = &group.item.device {
+            facts.push(format!("from {}", sanitize::line(device)));
+        }
+        if !facts.is_empty() {
+            let _ = write!(text, "  {}", shell.paint(&Style::new().dim(), &facts.join(" · ")));
+        }
+        text.push('\n');
+        if let Some(note) = &group.item.note {
+            let _ = writeln!(text, "               {}", sanitize::line(note));
+        }
+    }
+    if groups.len() > LINES {
+        let rest = sizes::number((groups.len() - LINES) as u64);
+        let _ = writeln!(text, "  … and {rest} more; --json shows all");
+    }
+    text
+}
+
+/// What a person calls it: a session's title, else the file's path.
+pub fn name(item: &Item) -> String {
+    match (&item.title, &item.session) {
+        (Some(title), _) => format!("“{}”", sanitize::line(title)),
+        (None, Some(session)) if item.path.file_name() == format!("{session}.jsonl") => {
+            format!("session {}", &session[..session.len().min(8)])
+        }
+        _ => sanitize::line(item.path.relative()).into_owned(),
+    }
+}
+
+/// The summary of `sync`, `push` and `pull`.
+pub fn report(shell: &Shell, report: &Report) -> String {
+    let mut text = lines(shell, report.items.values());
+    let total = |actions: &[Action]| actions.iter().map(|action| report.count(*action)).sum::<usize>() as u64;
+    let counts = [
+        (total(&[Action::Added, Action::Sent, Action::DeletedThere]), "sent"),
+        (total(&[Action::Created, Action::Received, Action::CameBack, Action::DeletedHere]), "received"),
+        (total(&[Action::Merged, Action::Branched]), "merged"),
+        (total(&[Action::Conflict]), "in conflict"),
+        (total(&[Action::Held]), "waiting"),
+    ];
+    let told: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", sizes::number(*count)))
+        .collect();
+    let end = match (told.is_empty(), report.dry_run) {
+        (true, false) if report.troubles.is_empty() => "Everything is in sync.".to_owned(),
+        (true, true) if report.troubles.is_empty() => "Nothing would change.".to_owned(),
+        (true, _) => "Nothing else changed.".to_owned(),
+        (false, false) => format!("Done: {}.", told.join(", ")),
+        (false, true) => format!("Would be: {}. Nothing was changed.", told.join(", ")),
+    };
+    let _ = write!(text, "{end}");
+    if report.bytes_sent > 0 {
+        let _ = write!(text, " {} went to the remote.", sizes::size(report.bytes_sent));
+    }
+    text.push('\n');
+    if report.count(Action::Conflict) > 0 && !report.dry_run {
+        text.push_str("Run `csync conflicts` to resolve what is in conflict.\n");
+    }
+    text
+}
+
+/// The same as JSON.
+pub fn report_json(command: &str, report: &Report) -> serde_json::Value {
+    json!({
+        "version": 1,
+        "command": command,
+        "dry_run": report.dry_run,
+        "items": report.items.values().collect::<Vec<_>>(),
+        "troubles": troubles_json(&report.troubles),
+        "commits": report.commits,
+        "bytes_sent": report.bytes_sent,
+        "files_read": report.files_read,
+        "races": report.races,
+        "new_members": report.new_members,
+    })
+}
+
+/// Troubles as JSON.
+pub fn troubles_json(troubles: &[Trouble]) -> serde_json::Value {
+    troubles
+        .iter()
+        .map(|trouble| {
+            json!({
+                "path": trouble.name,
+                "error": trouble.error.to_string(),
+                "hint": trouble.error.hint_text(),
+                "exit_code": trouble.error.kind().exit_code(),
+            })
+        })
+        .collect()
+}
