@@ -209,31 +209,44 @@ fn p11_a_head_that_goes_on_after_its_content_is_noticed() {
 fn p22_a_frame_that_unpacks_to_more_than_it_may_is_not_unpacked() {
     let vault = vault();
     let file = vault.file_id(&session());
-    // A bomb: 64 MiB of zeros in a few kilobytes.
-    let bomb = zstd::bulk::compress(&vec![0; 64 << 20], 19).unwrap();
     let segment = SegmentRef {
         id: vault.segment_id(file, b"x"),
         size: 1 << 20,
     };
-    assert!(refused(vault.open_segment(file, &segment, &as_outsider(&vault, &bomb))));
-    // The same without a recorded size.
-    let mut unsized_bomb = zstd::bulk::Compressor::new(3).unwrap();
-    unsized_bomb.include_contentsize(false).unwrap();
-    let unsized_bomb = unsized_bomb.compress(&vec![0; 64 << 20]).unwrap();
-    assert!(refused(vault.open_segment(
-        file,
-        &segment,
-        &as_outsider(&vault, &unsized_bomb)
-    )));
-    // A line that never ends, and a blob that is too great to be looked at.
-    assert!(refused(
-        vault.open_head(file, &as_outsider(&vault, &vec![b' '; limits::LINE + 1]))
-    ));
-    assert!(refused(vault.open_segment(
-        file,
-        &segment,
-        &vec![0; limits::SEGMENT_BLOB as usize + 1]
-    )));
+    let why = |frame: &[u8]| match vault.open_segment(file, &segment, &as_outsider(&vault, frame)) {
+        Err(VaultError::Damaged { why, .. }) => why,
+        other => panic!("{other:?}"),
+    };
+    // A bomb: 64 MiB of zeros in a few kilobytes; the same without a recorded size.
+    let zeros = vec![0; 64 << 20];
+    let mut compressor = zstd::bulk::Compressor::new(3).unwrap();
+    let bomb = compressor.compress(&zeros).unwrap();
+    assert_eq!(why(&bomb), "its content has another size than its metadata says");
+    compressor.include_contentsize(false).unwrap();
+    let bomb = compressor.compress(&zeros).unwrap();
+    assert_eq!(why(&bomb), "its Zstandard frame does not record its size");
+}
+
+#[test]
+fn p22_what_is_too_great_is_not_looked_at() {
+    fn too_large<T>(result: Result<T, VaultError>) -> bool {
+        matches!(result, Err(VaultError::TooLarge { .. }))
+    }
+    let vault = vault();
+    let file = vault.file_id(&session());
+    let (head, blobs) = in_segments(&vault, &session(), b"x");
+    for size in [(1 << 20) + 1, u64::MAX] {
+        let segment = SegmentRef {
+            size,
+            ..head.segments[0]
+        };
+        assert!(too_large(vault.open_segment(file, &segment, &blobs[0])));
+    }
+    let great = vec![0; limits::SEGMENT_BLOB as usize + 1];
+    assert!(too_large(vault.open_segment(file, &head.segments[0], &great)));
+    let endless = as_outsider(&vault, &vec![b' '; limits::LINE + 1]);
+    assert!(too_large(vault.open_head(file, &endless)));
+    assert!(too_large(wrap_kind(&vec![0; limits::WRAP_BLOB as usize + 1])));
 }
 
 #[test]
