@@ -347,4 +347,6 @@ impl Rank {
 }
 
 #[cfg(test)]
+mod stories;
+#[cfg(test)]
 mod tests;

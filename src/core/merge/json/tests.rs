@@ -217,6 +217,17 @@ fn damaged_doubled_deep_or_large_documents_are_refused() {
 }
 
 #[test]
+fn many_keys_are_merged_up_to_a_limit() {
+    let document = |name: &str, count: usize| {
+        let keys: Vec<_> = (0..count).map(|at| format!("\"{name}{at}\":{at}")).collect();
+        format!("{{{}}}", keys.join(","))
+    };
+    let merged = merge_text(None, &document("a", 500), &document("b", 500)).unwrap();
+    assert_eq!(Json::read(merged.as_bytes()).unwrap().as_object().unwrap().len(), 1_000);
+    assert_eq!(merge_text(None, "{}", &document("b", 10_000)), Err(Conflict::NotJson));
+}
+
+#[test]
 fn keys_are_taken_out_and_the_format_stays() {
     let content = "{\n  \"a\": 1, // one\n  \"hooks\": { \"x\": [1] },\n  \"b\": { \"hooks\": 2 }\n}\n";
     let without = String::from_utf8(json_without(content.as_bytes(), &["hooks", "none"]).unwrap()).unwrap();

@@ -11,6 +11,9 @@ const MAX_DEPTH: usize = 128;
 /// How many bytes a document may have: settings are small, and merging them takes many times their size.
 const MAX_SIZE: usize = 8 << 20;
 
+/// How many values a document may hold: editing in place looks through an object's keys for each that is added.
+const MAX_VALUES: usize = 10_000;
+
 /// A JSON value. Equal ones say the same: the order of an object's keys does not count, nor how a number is written.
 #[derive(Debug, Clone)]
 pub(in crate::core::merge) enum Json {
@@ -60,11 +63,12 @@ impl Json {
     pub fn read(content: &[u8]) -> Result<Self, Conflict> {
         let parsed = parse_to_ast(text(content)?, &CollectOptions::default(), &options());
         let value = parsed.ok().and_then(|parsed| parsed.value).ok_or(Conflict::NotJson)?;
-        Self::build(value, 0)
+        Self::build(value, 0, &mut 0)
     }
 
-    fn build(value: Value<'_>, depth: usize) -> Result<Self, Conflict> {
-        if depth >= MAX_DEPTH {
+    fn build(value: Value<'_>, depth: usize, values: &mut usize) -> Result<Self, Conflict> {
+        *values += 1;
+        if depth >= MAX_DEPTH || *values > MAX_VALUES {
             return Err(Conflict::NotJson);
         }
         Ok(match value {
@@ -76,7 +80,7 @@ impl Json {
                 let elements = array
                     .elements
                     .into_iter()
-                    .map(|element| Self::build(element, depth + 1));
+                    .map(|element| Self::build(element, depth + 1, values));
                 Self::Array(elements.collect::<Result<_, _>>()?)
             }
             Value::Object(object) => {
@@ -90,7 +94,7 @@ impl Json {
                     if !seen.insert(name.clone()) {
                         return Err(Conflict::NotJson);
                     }
-                    entries.push((name, Self::build(property.value, depth + 1)?));
+                    entries.push((name, Self::build(property.value, depth + 1, values)?));
                 }
                 Self::Object(entries)
             }
