@@ -16,6 +16,7 @@ use super::pointer::{Pointer, commit_id, oid};
 use super::reach;
 use super::remote::{BRANCH, Push, Remote, check_continues};
 use super::repository::Mirror;
+use super::spool::Staging;
 
 /// See the module.
 pub(super) struct GitRemote {
@@ -73,6 +74,39 @@ impl GitRemote {
         }
     }
 
+    /// Brings the branch's objects over a connection. Objects only: the reference is ours to set, once everything is
+    /// known to be there.
+    fn download(&self, remote: &mut git2::Remote<'_>) -> Result<(), MirrorError> {
+        let mut options = FetchOptions::new();
+        options
+            .remote_callbacks(self.callbacks())
+            .proxy_options(proxy())
+            .download_tags(git2::AutotagOption::None)
+            .update_fetchhead(false);
+        remote
+            .download(&[BRANCH], Some(&mut options))
+            .map_err(|error| self.failed(&error))
+    }
+
+    /// Brings the whole branch into a repository of its own, and from there what the mirror lacks.
+    fn fetch_apart(&self, mirror: &Mirror, tip: Oid, known: &[Oid]) -> Result<(), MirrorError> {
+        let staging = Staging::create(mirror.folder())?;
+        let place = staging.path().join("repository");
+        let repository = git2::Repository::init_bare(&place)
+            .map_err(|error| MirrorError::git("make a repository", &place, &error))?;
+        let mut remote = repository
+            .remote_anonymous(&self.url)
+            .map_err(|error| self.failed(&error))?;
+        self.download(&mut remote)?;
+        reach::copy(&repository, &mirror.repository, &[tip], known).map_err(|error| match error {
+            MirrorError::Missing { what, .. } => MirrorError::NotSent {
+                what,
+                location: self.location(),
+            },
+            other => other,
+        })
+    }
+
     /// The tip of the branch at the other end of a connection.
     fn advertised(heads: &[git2::RemoteHead<'_>]) -> Option<Oid> {
         heads
@@ -109,19 +143,14 @@ impl Remote for GitRemote {
         };
         let known = mirror.known()?;
         if !known.contains(&tip) {
-            let mut options = FetchOptions::new();
-            options
-                .remote_callbacks(self.callbacks())
-                .download_tags(git2::AutotagOption::None)
-                .update_fetchhead(false);
-            // Objects only: the reference is ours to set, once everything is known to be there.
-            connection
-                .remote()
-                .download(&[BRANCH], Some(&mut options))
-                .map_err(failed)?;
-            reach::verify(&mirror.repository, &[tip], &known, false)?;
+            self.download(connection.remote())?;
+            drop(connection);
+            match reach::verify(&mirror.repository, &[tip], &known, false) {
+                // libgit2 does not ask for a commit that it has, even where what the commit needs is gone.
+                Err(MirrorError::Missing { .. }) => self.fetch_apart(mirror, tip, &known)?,
+                verified => verified?,
+            }
         }
-        drop(connection);
         mirror.set(Pointer::Incoming, mirror.get(Pointer::Incoming)?, commit_id(tip))?;
         Ok(Some(commit_id(tip)))
     }

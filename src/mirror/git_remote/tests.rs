@@ -309,6 +309,36 @@ fn a_server_that_wants_a_password_is_asked_a_bounded_number_of_times() {
 }
 
 #[test]
+fn p5_objects_that_a_mirror_lost_are_fetched_again() {
+    let Served {
+        bench,
+        daemon,
+        repository,
+    } = served();
+    let one = commit(&bench.mirror, None, &[("a", &noise(1, 400_000)), ("b/c", b"2")]);
+    let mut remote = connect(&daemon.url("vault.git")).unwrap();
+    remote.push(&bench.mirror, None, one).unwrap();
+    // The commit alone, as if a disk had lost the rest: libgit2 believes that it has everything.
+    let other = bench.other("other");
+    let text = git(&repository, &["cat-file", "commit", "main"]);
+    other
+        .odb()
+        .unwrap()
+        .write(git2::ObjectType::Commit, text.as_bytes())
+        .unwrap();
+    assert_eq!(remote.fetch(&other).unwrap(), Some(one));
+    fsck(other.folder());
+    let names = fs::read_dir(other.folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert!(
+        names
+            .into_iter()
+            .all(|name| !name.to_string_lossy().starts_with("csync-"))
+    );
+}
+
+#[test]
 fn p8_no_refspec_forces() {
     assert!(!refspec(CommitId([1; 20])).contains('+'));
     // All that this room's sources hand to libgit2 as refspecs is `refspec` and the name of the branch.
