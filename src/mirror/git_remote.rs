@@ -18,6 +18,9 @@ use super::remote::{BRANCH, Push, Remote, check_continues};
 use super::repository::Mirror;
 use super::spool::Staging;
 
+/// How much is kept of what a server prints, in bytes.
+const LONGEST_SAYING: usize = 1_000;
+
 /// See the module.
 pub(super) struct GitRemote {
     url: String,
@@ -160,6 +163,7 @@ impl Remote for GitRemote {
         let expected = expected.map_or_else(|| Oid::ZERO_SHA1, oid);
         let lost = RefCell::new(false);
         let answer: RefCell<Option<Option<String>>> = RefCell::new(None);
+        let said = RefCell::new(Vec::new());
         let result = {
             let mut callbacks = self.callbacks();
             // Nothing is sent when the branch is not where we think it is; the server compares once more under its lock.
@@ -177,6 +181,12 @@ impl Remote for GitRemote {
                 }
                 Ok(())
             });
+            // What the server's hooks print: often the only text that says why.
+            callbacks.sideband_progress(|text| {
+                let room = LONGEST_SAYING.saturating_sub(said.borrow().len());
+                said.borrow_mut().extend_from_slice(&text[..text.len().min(room)]);
+                true
+            });
             let mut options = PushOptions::new();
             options
                 .remote_callbacks(callbacks)
@@ -193,7 +203,13 @@ impl Remote for GitRemote {
         }
         match (answer.into_inner(), result) {
             (Some(None), Ok(())) => Ok(Push::Accepted),
-            (Some(Some(reason)), _) => Ok(refusal(&address::without_secrets(&reason, &self.url))),
+            (Some(Some(reason)), _) => {
+                let said = String::from_utf8_lossy(&said.into_inner()).trim().replace('\n', " / ");
+                Ok(refusal(
+                    &address::without_secrets(&reason, &self.url),
+                    &address::without_secrets(&said, &self.url),
+                ))
+            }
             (_, Err(error)) if error.code() == ErrorCode::NotFastForward => Ok(Push::LostRace),
             (_, Err(error)) => Err(self.failed(&error)),
             // A server that does not report: ask it where the branch is.
@@ -217,9 +233,9 @@ fn refspec(new: CommitId) -> String {
     refspec
 }
 
-/// What a server's refusal to move the branch means.
-fn refusal(reason: &str) -> Push {
-    let said = reason.to_ascii_lowercase();
+/// What a server's refusal to move the branch means; `said` is what its hooks printed, which decides nothing.
+fn refusal(reason: &str, said: &str) -> Push {
+    let lower = reason.to_ascii_lowercase();
     // The words of receive-pack, of its clients, and of the hosts, for "something else moved it or is moving it".
     let race = [
         "non-fast-forward",
@@ -235,11 +251,14 @@ fn refusal(reason: &str) -> Push {
         "lock file",
         ".lock'",
     ];
-    if race.iter().any(|word| said.contains(word)) {
+    if race.iter().any(|word| lower.contains(word)) {
         Push::LostRace
     } else {
         Push::Rejected {
-            reason: reason.to_owned(),
+            reason: match said {
+                "" => reason.to_owned(),
+                said => format!("{reason} (the server says: {said})"),
+            },
         }
     }
 }
