@@ -38,6 +38,14 @@ pub enum MirrorError {
         /// The repository that lacks it.
         place: PathBuf,
     },
+    /// A server names a commit and does not send what it needs.
+    #[error("{location} did not send {what}, which its vault needs")]
+    NotSent {
+        /// The object, such as `blob 1f…`.
+        what: String,
+        /// The remote, without secrets.
+        location: String,
+    },
     /// Something is there and is not what it should be.
     #[error("{what} in {} is damaged: {detail}", place.display())]
     Damaged {
@@ -201,6 +209,10 @@ impl MirrorError {
                 "something other than csync changed {}: bring it back from a backup, or from another copy of the vault",
                 place.display()
             ),
+            Self::NotSent { .. } => {
+                "the repository on the server is damaged: restore it there, or push from a machine that has everything"
+                    .into()
+            }
             Self::TooLarge { .. } => "csync makes no such objects: find out who wrote to the remote".into(),
             Self::NotAContinuation { .. } => return None,
             Self::Moved { .. } => "run the command again".into(),
@@ -239,7 +251,7 @@ impl MirrorError {
     /// The kind, and so the exit code.
     const fn kind(&self) -> Kind {
         match self {
-            Self::Missing { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => Kind::Damaged,
+            Self::Missing { .. } | Self::NotSent { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => Kind::Damaged,
             Self::BadAddress { .. } | Self::NotBare { .. } => Kind::Usage,
             Self::Network { .. } | Self::Authentication { .. } | Self::HostIdentity { .. } | Self::NotFound { .. } => {
                 Kind::Network

@@ -16,6 +16,10 @@ use super::pointer::{Pointer, commit_id, oid};
 use super::reach;
 use super::remote::{BRANCH, Push, Remote, check_continues};
 use super::repository::Mirror;
+use super::spool::Staging;
+
+/// How much is kept of what a server prints, in bytes.
+const LONGEST_SAYING: usize = 1_000;
 
 /// See the module.
 pub(super) struct GitRemote {
@@ -73,6 +77,39 @@ impl GitRemote {
         }
     }
 
+    /// Brings the branch's objects over a connection. Objects only: the reference is ours to set, once everything is
+    /// known to be there.
+    fn download(&self, remote: &mut git2::Remote<'_>) -> Result<(), MirrorError> {
+        let mut options = FetchOptions::new();
+        options
+            .remote_callbacks(self.callbacks())
+            .proxy_options(proxy())
+            .download_tags(git2::AutotagOption::None)
+            .update_fetchhead(false);
+        remote
+            .download(&[BRANCH], Some(&mut options))
+            .map_err(|error| self.failed(&error))
+    }
+
+    /// Brings the whole branch into a repository of its own, and from there what the mirror lacks.
+    fn fetch_apart(&self, mirror: &Mirror, tip: Oid, known: &[Oid]) -> Result<(), MirrorError> {
+        let staging = Staging::create(mirror.folder())?;
+        let place = staging.path().join("repository");
+        let repository = git2::Repository::init_bare(&place)
+            .map_err(|error| MirrorError::git("make a repository", &place, &error))?;
+        let mut remote = repository
+            .remote_anonymous(&self.url)
+            .map_err(|error| self.failed(&error))?;
+        self.download(&mut remote)?;
+        reach::copy(&repository, &mirror.repository, &[tip], known).map_err(|error| match error {
+            MirrorError::Missing { what, .. } => MirrorError::NotSent {
+                what,
+                location: self.location(),
+            },
+            other => other,
+        })
+    }
+
     /// The tip of the branch at the other end of a connection.
     fn advertised(heads: &[git2::RemoteHead<'_>]) -> Option<Oid> {
         heads
@@ -109,19 +146,14 @@ impl Remote for GitRemote {
         };
         let known = mirror.known()?;
         if !known.contains(&tip) {
-            let mut options = FetchOptions::new();
-            options
-                .remote_callbacks(self.callbacks())
-                .download_tags(git2::AutotagOption::None)
-                .update_fetchhead(false);
-            // Objects only: the reference is ours to set, once everything is known to be there.
-            connection
-                .remote()
-                .download(&[BRANCH], Some(&mut options))
-                .map_err(failed)?;
-            reach::verify(&mirror.repository, &[tip], &known, false)?;
+            self.download(connection.remote())?;
+            drop(connection);
+            match reach::verify(&mirror.repository, &[tip], &known, false) {
+                // libgit2 does not ask for a commit that it has, even where what the commit needs is gone.
+                Err(MirrorError::Missing { .. }) => self.fetch_apart(mirror, tip, &known)?,
+                verified => verified?,
+            }
         }
-        drop(connection);
         mirror.set(Pointer::Incoming, mirror.get(Pointer::Incoming)?, commit_id(tip))?;
         Ok(Some(commit_id(tip)))
     }
@@ -131,6 +163,7 @@ impl Remote for GitRemote {
         let expected = expected.map_or_else(|| Oid::ZERO_SHA1, oid);
         let lost = RefCell::new(false);
         let answer: RefCell<Option<Option<String>>> = RefCell::new(None);
+        let said = RefCell::new(Vec::new());
         let result = {
             let mut callbacks = self.callbacks();
             // Nothing is sent when the branch is not where we think it is; the server compares once more under its lock.
@@ -148,6 +181,12 @@ impl Remote for GitRemote {
                 }
                 Ok(())
             });
+            // What the server's hooks print: often the only text that says why.
+            callbacks.sideband_progress(|text| {
+                let room = LONGEST_SAYING.saturating_sub(said.borrow().len());
+                said.borrow_mut().extend_from_slice(&text[..text.len().min(room)]);
+                true
+            });
             let mut options = PushOptions::new();
             options
                 .remote_callbacks(callbacks)
@@ -164,7 +203,13 @@ impl Remote for GitRemote {
         }
         match (answer.into_inner(), result) {
             (Some(None), Ok(())) => Ok(Push::Accepted),
-            (Some(Some(reason)), _) => Ok(refusal(&address::without_secrets(&reason, &self.url))),
+            (Some(Some(reason)), _) => {
+                let said = String::from_utf8_lossy(&said.into_inner()).trim().replace('\n', " / ");
+                Ok(refusal(
+                    &address::without_secrets(&reason, &self.url),
+                    &address::without_secrets(&said, &self.url),
+                ))
+            }
             (_, Err(error)) if error.code() == ErrorCode::NotFastForward => Ok(Push::LostRace),
             (_, Err(error)) => Err(self.failed(&error)),
             // A server that does not report: ask it where the branch is.
@@ -188,9 +233,9 @@ fn refspec(new: CommitId) -> String {
     refspec
 }
 
-/// What a server's refusal to move the branch means.
-fn refusal(reason: &str) -> Push {
-    let said = reason.to_ascii_lowercase();
+/// What a server's refusal to move the branch means; `said` is what its hooks printed, which decides nothing.
+fn refusal(reason: &str, said: &str) -> Push {
+    let lower = reason.to_ascii_lowercase();
     // The words of receive-pack, of its clients, and of the hosts, for "something else moved it or is moving it".
     let race = [
         "non-fast-forward",
@@ -206,11 +251,14 @@ fn refusal(reason: &str) -> Push {
         "lock file",
         ".lock'",
     ];
-    if race.iter().any(|word| said.contains(word)) {
+    if race.iter().any(|word| lower.contains(word)) {
         Push::LostRace
     } else {
         Push::Rejected {
-            reason: reason.to_owned(),
+            reason: match said {
+                "" => reason.to_owned(),
+                said => format!("{reason} (the server says: {said})"),
+            },
         }
     }
 }

@@ -172,6 +172,27 @@ fn an_empty_mirror_has_nothing_to_do() {
 }
 
 #[test]
+fn a_pack_that_comes_out_as_it_was_is_not_removed() {
+    let bench = bench();
+    let one = commit(
+        &bench.mirror,
+        None,
+        &[("a", &noise(1, 400_000)), ("b", &noise(2, 400_000))],
+    );
+    bench.mirror.set(Pointer::Tip, None, one).unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let files = list(bench.mirror.folder()).unwrap();
+        let new = bench.mirror.gather(&files, false).unwrap();
+        bench.mirror.remove(&files, &new).unwrap();
+        fsck(bench.mirror.folder());
+        seen.push(list(bench.mirror.folder()).unwrap().packs);
+    }
+    assert_eq!(seen[1], seen[2], "the same objects make the same pack");
+    assert_eq!(seen[2].len(), 1);
+}
+
+#[test]
 fn p28_large_packs_are_not_written_again() {
     let bench = bench();
     let large = commit(&bench.mirror, None, &[("large", &noise(0, 16 << 20))]);
