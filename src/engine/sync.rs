@@ -33,7 +33,9 @@ pub enum Direction {
 }
 
 impl Direction {
-    const fn name(self) -> &'static str {
+    /// What the command is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Push => "push",
             Self::Pull => "pull",
