@@ -2,7 +2,6 @@
 //!
 //! A value comes from the strongest layer that has one: a flag, the environment, the file, the default. One
 //! [table](SETTINGS) says which settings there are. A configuration never holds a secret.
-#![allow(dead_code)] // composed by the engine
 
 mod environment;
 mod error;

@@ -7,5 +7,6 @@ pub mod lines;
 pub mod merge;
 pub mod origin;
 pub mod path;
+pub mod plan;
 pub mod progress;
 pub mod stat;

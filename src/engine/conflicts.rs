@@ -74,15 +74,15 @@ pub struct Conflicts {
 }
 
 impl Conflicts {
-    /// Finds the conflicts, offline.
+    /// Finds the conflicts in `selection`, offline.
     ///
     /// # Errors
     /// Whatever stops the whole.
-    pub fn find(context: &Context<'_>) -> Result<Self> {
+    pub fn find(context: &Context<'_>, selection: &Selection) -> Result<Self> {
         let mut open = OpenVault::open(context, "conflicts")?;
         context.progress.begin(Phase::Scan, 0, 0);
         let survey = open.survey(context)?;
-        let mut steps = open.steps(&survey, &Selection::everything())?;
+        let mut steps = open.steps(&survey, selection)?;
         let base = open.base()?;
         open.remember(&survey, &base)?;
         context.progress.end();

@@ -88,6 +88,10 @@ pub fn sync_with(
         open.settle_roots(&mut report);
         if done {
             open.index.set_meta("last-sync", &context.time_text())?;
+            // After the real work: a mirror with too many packs is slow, never wrong.
+            if let Err(error) = open.mirror.consolidate() {
+                tracing::warn!("the mirror could not be consolidated: {error}");
+            }
             return Ok(report);
         }
         // Another machine was first. Everybody waits a little longer each time, and not all the same.

@@ -2,7 +2,6 @@
 //!
 //! Everything hangs on a [`Root`]: a folder that an agent keeps its data in. Paths in it are `/`-separated texts, checked
 //! again each time, and no operation ever leaves the root, whatever links stand in it.
-#![allow(dead_code, unused_imports)] // composed by the engine
 
 mod conflict_files;
 mod error;

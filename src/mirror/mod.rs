@@ -10,8 +10,6 @@
 //!   expected tip to the new one, or says that it lost the race.
 //!
 //! At any time one process at most writes to a mirror (the vault's lock sees to that); others may read.
-#![allow(dead_code)] // composed by the engine
-#![allow(unused_imports)] // composed by the engine
 
 mod address;
 mod changes;

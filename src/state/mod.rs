@@ -1,7 +1,6 @@
 //! What this machine remembers between runs: the lock that lets one run work at a time, and the index.
 //!
 //! Nothing here is an authority. The index saves the work of reading files again; whoever deletes it loses time alone.
-#![allow(dead_code, unused_imports)] // composed by the engine
 
 mod error;
 mod folder;

@@ -13,7 +13,6 @@
 //! 3. **The commit seal** binds all of them to one state of the vault and to its place in history (`commit`).
 
 // composed by the engine
-#![allow(dead_code, unused_imports)]
 
 mod commit;
 mod descriptor;
