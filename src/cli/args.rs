@@ -6,8 +6,16 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 /// Keeps the sessions of AI coding agents the same on all your machines, end-to-end encrypted, through a private Git repository.
 #[derive(Debug, Parser)]
-#[command(name = "csync", version, disable_help_subcommand = true, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Begin with `csync init --local` to try it here, or `csync init <URL>` with an empty private repository.")]
+#[command(
+    name = "csync",
+    version,
+    disable_help_subcommand = true,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Begin with `csync init --local` to try it here, or `csync init <URL>` with an empty private repository."
+)]
 pub struct Cli {
     /// What applies to every command.
     #[command(flatten)]

@@ -169,7 +169,10 @@ mod tests {
         let command = pager.command();
         let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).collect();
         for name in SECRET_VARIABLES {
-            assert!(removed.iter().any(|(removed, _)| *removed == name), "{name} is passed on");
+            assert!(
+                removed.iter().any(|(removed, _)| *removed == name),
+                "{name} is passed on"
+            );
         }
     }
 

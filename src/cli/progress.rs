@@ -125,7 +125,10 @@ mod tests {
     impl Recorder {
         fn write(&self, text: &str) -> io::Result<()> {
             if !text.trim().is_empty() {
-                self.0.lock().unwrap().push(console::strip_ansi_codes(text).trim_end().to_owned());
+                self.0
+                    .lock()
+                    .unwrap()
+                    .push(console::strip_ansi_codes(text).trim_end().to_owned());
             }
             Ok(())
         }

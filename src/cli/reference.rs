@@ -25,9 +25,14 @@ pub fn markdown() -> String {
     for name in names {
         let command = root.find_subcommand_mut(&name).expect("its name was just listed");
         section(&mut text, command, &format!("csync {name}"));
-        let inner: Vec<String> = command.get_subcommands().map(|inner| inner.get_name().to_owned()).collect();
+        let inner: Vec<String> = command
+            .get_subcommands()
+            .map(|inner| inner.get_name().to_owned())
+            .collect();
         for inner_name in inner {
-            let inner = command.find_subcommand_mut(&inner_name).expect("its name was just listed");
+            let inner = command
+                .find_subcommand_mut(&inner_name)
+                .expect("its name was just listed");
             section(&mut text, inner, &format!("csync {name} {inner_name}"));
         }
     }
@@ -36,7 +41,11 @@ pub fn markdown() -> String {
     for setting in &SETTINGS {
         let variable = setting.variable.map_or_else(String::new, |name| format!("`{name}`"));
         let fallback = setting.fallback.describe();
-        let _ = writeln!(text, "| `{}` | {variable} | {fallback} | {} |", setting.key, setting.about);
+        let _ = writeln!(
+            text,
+            "| `{}` | {variable} | {fallback} | {} |",
+            setting.key, setting.about
+        );
     }
     let _ = write!(text, "\n## Exit codes\n\n```text\n{}```\n", exit_codes());
     text

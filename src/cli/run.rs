@@ -33,7 +33,9 @@ pub fn main() -> ExitCode {
         Ok(outcome) => outcome.map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind.exit_code())),
         Err(error) => {
             let color = console::colors_enabled_stderr();
-            let _ = std::io::stderr().lock().write_all(failures::failure(&error, verbose, color).as_bytes());
+            let _ = std::io::stderr()
+                .lock()
+                .write_all(failures::failure(&error, verbose, color).as_bytes());
             ExitCode::from(error.kind().exit_code())
         }
     }
@@ -80,7 +82,9 @@ fn install_panic_report() {
         .install();
     if let Err(error) = hook {
         let error = Error::new(Kind::General, format!("the panic report cannot be installed: {error}"));
-        let _ = std::io::stderr().lock().write_all(failures::failure(&error, false, false).as_bytes());
+        let _ = std::io::stderr()
+            .lock()
+            .write_all(failures::failure(&error, false, false).as_bytes());
     }
 }
 

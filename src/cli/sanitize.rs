@@ -179,7 +179,12 @@ mod tests {
 
     #[test]
     fn honest_text_is_untouched() {
-        for honest in ["fn main() {}\n\tlet x;", "żółw, 你好, שלום", "👩\u{200d}💻 ❤\u{fe0f}\u{200d}🔥 1\u{fe0f}\u{20e3}", "می\u{200c}خواهم"] {
+        for honest in [
+            "fn main() {}\n\tlet x;",
+            "żółw, 你好, שלום",
+            "👩\u{200d}💻 ❤\u{fe0f}\u{200d}🔥 1\u{fe0f}\u{20e3}",
+            "می\u{200c}خواهم",
+        ] {
             assert!(matches!(text(honest), Cow::Borrowed(same) if same == honest) || text(honest) == honest);
         }
     }

@@ -102,7 +102,9 @@ impl Shell {
 
     /// Tells a warning on standard error, also with `--quiet`.
     pub fn warn(&self, text: &str) {
-        let _ = io::stderr().lock().write_all(failures::warning(text, self.terminal.color_stderr).as_bytes());
+        let _ = io::stderr()
+            .lock()
+            .write_all(failures::warning(text, self.terminal.color_stderr).as_bytes());
     }
 
     /// Tells an error on standard error.
@@ -113,7 +115,11 @@ impl Shell {
 
     /// `text` in `style` where standard output takes colours.
     pub fn paint(&self, style: &Style, text: &str) -> String {
-        style.clone().force_styling(self.terminal.color).apply_to(text).to_string()
+        style
+            .clone()
+            .force_styling(self.terminal.color)
+            .apply_to(text)
+            .to_string()
     }
 
     /// The present, to show times by.

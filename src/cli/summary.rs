@@ -46,10 +46,17 @@ fn groups<'a>(items: impl Iterator<Item = &'a Item>) -> Vec<Group<'a>> {
     let mut groups: BTreeMap<(Action, String), Group<'a>> = BTreeMap::new();
     for item in items {
         let key = item.session.clone().unwrap_or_else(|| item.path.to_string());
-        let group = groups.entry((item.action, key)).or_insert(Group { item, files: 0, size: 0 });
+        let group = groups.entry((item.action, key)).or_insert(Group {
+            item,
+            files: 0,
+            size: 0,
+        });
         group.files += 1;
         group.size += item.size;
-        let is_transcript = item.session.as_ref().is_some_and(|id| item.path.file_name() == format!("{id}.jsonl"));
+        let is_transcript = item
+            .session
+            .as_ref()
+            .is_some_and(|id| item.path.file_name() == format!("{id}.jsonl"));
         if is_transcript {
             group.item = item;
         }
@@ -63,7 +70,12 @@ pub fn lines<'a>(shell: &Shell, items: impl Iterator<Item = &'a Item>) -> String
     let mut text = String::new();
     for group in groups.iter().take(LINES) {
         let (what, style) = word(group.item.action);
-        let _ = write!(text, "  {} {}", shell.paint(&style, &format!("{what:<12}")), name(group.item));
+        let _ = write!(
+            text,
+            "  {} {}",
+            shell.paint(&style, &format!("{what:<12}")),
+            name(group.item)
+        );
         let mut facts = Vec::new();
         if let Some(project) = &group.item.project {
             facts.push(sanitize::line(project).into_owned());
@@ -109,7 +121,10 @@ pub fn report(shell: &Shell, report: &Report) -> String {
     let total = |actions: &[Action]| actions.iter().map(|action| report.count(*action)).sum::<usize>() as u64;
     let counts = [
         (total(&[Action::Added, Action::Sent, Action::DeletedThere]), "sent"),
-        (total(&[Action::Created, Action::Received, Action::CameBack, Action::DeletedHere]), "received"),
+        (
+            total(&[Action::Created, Action::Received, Action::CameBack, Action::DeletedHere]),
+            "received",
+        ),
         (total(&[Action::Merged, Action::Branched]), "merged"),
         (total(&[Action::Conflict]), "in conflict"),
         (total(&[Action::Held]), "waiting"),

@@ -82,7 +82,10 @@ fn has_color(environment: &Environment, choice: ColorChoice, is_terminal: bool) 
         ColorChoice::Always => true,
         ColorChoice::Never => false,
         ColorChoice::Auto => {
-            if environment.variable("CLICOLOR_FORCE").is_some_and(|value| !is_zero(value)) {
+            if environment
+                .variable("CLICOLOR_FORCE")
+                .is_some_and(|value| !is_zero(value))
+            {
                 true
             } else if environment.variable("NO_COLOR").is_some()
                 || environment.variable("CLICOLOR").is_some_and(is_zero)
@@ -132,7 +135,11 @@ mod tests {
 
     #[test]
     fn what_is_chosen_for_csync_goes_before_the_environment() {
-        assert!(color(ColorChoice::Always, false, &[("NO_COLOR", "1"), ("TERM", "dumb")]));
+        assert!(color(
+            ColorChoice::Always,
+            false,
+            &[("NO_COLOR", "1"), ("TERM", "dumb")]
+        ));
         assert!(!color(ColorChoice::Never, true, &[("CLICOLOR_FORCE", "1")]));
     }
 

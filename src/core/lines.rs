@@ -9,7 +9,9 @@ use serde::de::IgnoredAny;
 #[must_use]
 pub fn whole_lines(window: &[u8], from_start: bool) -> Option<usize> {
     let newline_before = |end: usize| window[..end].iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
-    let Some(end) = newline_before(window.len()) else { return from_start.then_some(0) };
+    let Some(end) = newline_before(window.len()) else {
+        return from_start.then_some(0);
+    };
     let begin = match newline_before(end - 1) {
         Some(begin) => begin,
         None if from_start => 0,
@@ -38,7 +40,12 @@ mod tests {
             (b"{}\n\0\0\0\n", 3),
         ];
         for (bytes, length) in table {
-            assert_eq!(whole_lines(bytes, true), Some(length), "{:?}", String::from_utf8_lossy(bytes));
+            assert_eq!(
+                whole_lines(bytes, true),
+                Some(length),
+                "{:?}",
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
 

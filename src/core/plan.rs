@@ -201,14 +201,32 @@ mod tests {
 
     #[test]
     fn the_breaker_trips_on_a_share_and_not_on_tidying_up() {
-        let losses = |known, deleted, shrunk| Losses { known, deleted, shrunk, emptied: false };
+        let losses = |known, deleted, shrunk| Losses {
+            known,
+            deleted,
+            shrunk,
+            emptied: false,
+        };
         assert!(!losses(10, 10, 0).trip_breaker(20));
         assert!(losses(20, 11, 0).trip_breaker(20));
         assert!(losses(20, 6, 6).trip_breaker(20));
         assert!(!losses(1000, 200, 0).trip_breaker(20));
         assert!(losses(1000, 201, 0).trip_breaker(20));
         assert!(!losses(1000, 900, 0).trip_breaker(100));
-        assert!(Losses { emptied: true, ..losses(3, 1, 0) }.trip_breaker(20), "a folder that is gone is no deletion");
-        assert!(!Losses { emptied: true, ..losses(3, 0, 0) }.trip_breaker(20));
+        assert!(
+            Losses {
+                emptied: true,
+                ..losses(3, 1, 0)
+            }
+            .trip_breaker(20),
+            "a folder that is gone is no deletion"
+        );
+        assert!(
+            !Losses {
+                emptied: true,
+                ..losses(3, 0, 0)
+            }
+            .trip_breaker(20)
+        );
     }
 }

@@ -68,7 +68,11 @@ impl OpenVault {
             .filter(|step| step.hold.is_none() && step.decision.touches_local())
             .filter_map(|step| step.remote.as_ref().map(|version| version.head.size))
             .sum();
-        let work = steps.steps.values().filter(|step| step.decision.remote_changed()).count() as u64;
+        let work = steps
+            .steps
+            .values()
+            .filter(|step| step.decision.remote_changed())
+            .count() as u64;
         if work > 0 {
             context.progress.begin(Phase::Write, work, bytes);
         }
@@ -88,7 +92,12 @@ impl OpenVault {
                 continue;
             }
             match self.apply_step(context, &step, survey, steps.base) {
-                Ok(Applied::Settled { here, agreed, action, note }) => {
+                Ok(Applied::Settled {
+                    here,
+                    agreed,
+                    action,
+                    note,
+                }) => {
                     match here {
                         Some(file) => {
                             survey.files.insert(step.path.clone(), file);
@@ -108,7 +117,9 @@ impl OpenVault {
                 Err(error) if error.kind() == Kind::Interrupted || is_fatal(&error) => return Err(error),
                 Err(error) => report.troubles.push(Trouble::at(step.path.clone(), error)),
             }
-            context.progress.advance(1, step.remote.as_ref().map_or(0, |version| version.head.size));
+            context
+                .progress
+                .advance(1, step.remote.as_ref().map_or(0, |version| version.head.size));
         }
         if work > 0 {
             context.progress.end();
@@ -121,7 +132,9 @@ impl OpenVault {
     pub(super) fn settle_roots(&self, report: &mut Report) {
         for open in &self.sources {
             for problem in open.root.settle().problems {
-                report.troubles.push(Trouble::new(problem.relative, Error::from(problem.error)));
+                report
+                    .troubles
+                    .push(Trouble::new(problem.relative, Error::from(problem.error)));
             }
         }
     }
@@ -133,7 +146,12 @@ impl OpenVault {
         survey: &mut Survey,
         base_tree: Option<crate::core::id::TreeId>,
     ) -> Result<Applied> {
-        let done = |here: Option<LocalFile>, agreed, action| Applied::Settled { here, agreed, action, note: None };
+        let done = |here: Option<LocalFile>, agreed, action| Applied::Settled {
+            here,
+            agreed,
+            action,
+            note: None,
+        };
         match step.decision {
             Decision::Nothing | Decision::Send | Decision::DeleteThere | Decision::Evicted => {
                 Ok(done(step.local.clone(), step.base.map(|base| base.hash), None))
@@ -152,10 +170,18 @@ impl OpenVault {
             Decision::DeleteHere => self.delete_here(step),
             Decision::Take | Decision::TakeBack => self.take(context, step, base_tree),
             Decision::Merge => match self.merge(context, step, survey, base_tree)? {
-                Merged::Into { here, agreed, changed_here, branched } => Ok(Applied::Settled {
+                Merged::Into {
+                    here,
                     agreed,
-                    action: (changed_here || branched)
-                        .then_some(if branched { Action::Branched } else { Action::Merged }),
+                    changed_here,
+                    branched,
+                } => Ok(Applied::Settled {
+                    agreed,
+                    action: (changed_here || branched).then_some(if branched {
+                        Action::Branched
+                    } else {
+                        Action::Merged
+                    }),
                     note: branched.then(|| {
                         "both devices went on with this conversation; the other one's part is a session of its own"
                             .to_owned()
@@ -165,14 +191,23 @@ impl OpenVault {
                 Merged::Conflict(why) => self.set_beside(context, step, &why.to_string()),
                 Merged::Moved => Ok(moved()),
             },
-            Decision::Conflict => self.set_beside(context, step, "both versions changed, and this kind of file does not merge"),
+            Decision::Conflict => self.set_beside(
+                context,
+                step,
+                "both versions changed, and this kind of file does not merge",
+            ),
         }
     }
 
     fn delete_here(&self, step: &Step) -> Result<Applied> {
         let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
         let Some(local) = &step.local else {
-            return Ok(Applied::Settled { here: None, agreed: None, action: None, note: None });
+            return Ok(Applied::Settled {
+                here: None,
+                agreed: None,
+                action: None,
+                note: None,
+            });
         };
         match open.root.remove(&step.relative, local.stat)? {
             Written::Done(_) => Ok(Applied::Settled {
@@ -209,7 +244,12 @@ impl OpenVault {
         };
         let note = (action == Action::CameBack)
             .then(|| "deleted here, but changed on another device: it came back".to_owned());
-        Ok(Applied::Settled { agreed: Some(here.hash), here: Some(here), action: Some(action), note })
+        Ok(Applied::Settled {
+            agreed: Some(here.hash),
+            here: Some(here),
+            action: Some(action),
+            note,
+        })
     }
 
     /// Settings keep the keys that belong to this machine, and its order and format.
@@ -224,7 +264,11 @@ impl OpenVault {
         let base = self.base_content(step, base_tree)?;
         let theirs = self.incoming_settings(step, version)?;
         let ours = self.read_local(step)?;
-        let sides = Sides { base: base.as_deref(), ours: &ours, theirs: &theirs };
+        let sides = Sides {
+            base: base.as_deref(),
+            ours: &ours,
+            theirs: &theirs,
+        };
         let content = match merge::json(sides) {
             Ok(content) => content,
             Err(why) => return self.set_beside(context, step, &why.to_string()),
@@ -261,7 +305,11 @@ impl OpenVault {
         let size = step.local.as_ref().map_or(0, |local| local.stat.size);
         let opened = open.root.reader(&step.relative)?;
         let mut bytes = Vec::new();
-        opened.file.take(size).read_to_end(&mut bytes).map_err(|source| cannot_read(&step.relative, source))?;
+        opened
+            .file
+            .take(size)
+            .read_to_end(&mut bytes)
+            .map_err(|source| cannot_read(&step.relative, source))?;
         Ok(bytes)
     }
 
@@ -271,10 +319,16 @@ impl OpenVault {
         step: &Step,
         base_tree: Option<crate::core::id::TreeId>,
     ) -> Result<Option<Vec<u8>>> {
-        let (Some(base), Some(tree)) = (step.base, base_tree) else { return Ok(None) };
+        let (Some(base), Some(tree)) = (step.base, base_tree) else {
+            return Ok(None);
+        };
         let id = self.vault.file_id(&step.path);
         let head = self.open_head(id, base.head)?;
-        let version = Version { tree, blob: base.head, head };
+        let version = Version {
+            tree,
+            blob: base.head,
+            head,
+        };
         Ok(Some(read_content(&self.mirror, &self.vault, &version)?))
     }
 
@@ -284,16 +338,30 @@ impl OpenVault {
         let head = &version.head;
         let (expected, mode, torn) = match &step.local {
             None => (Expected::Absent, head.mode, None),
-            Some(local) => (Expected::File(local.stat), local.stat.mode, unfinished(&open.root, local)?),
+            Some(local) => (
+                Expected::File(local.stat),
+                local.stat.mode,
+                unfinished(&open.root, local)?,
+            ),
         };
         let modified = if torn.is_some() { None } else { Some(head.modified) };
-        let written = open.root.replace(&step.relative, &expected, mode, modified, &mut |out| {
-            write_content(&self.mirror, &self.vault, version, 0, self.vault.hasher(&head.path), out)?;
-            if let Some(torn) = &torn {
-                out.write_all(torn).map_err(|source| cannot_read(&step.relative, source))?;
-            }
-            context.check_stop()
-        })?;
+        let written = open
+            .root
+            .replace(&step.relative, &expected, mode, modified, &mut |out| {
+                write_content(
+                    &self.mirror,
+                    &self.vault,
+                    version,
+                    0,
+                    self.vault.hasher(&head.path),
+                    out,
+                )?;
+                if let Some(torn) = &torn {
+                    out.write_all(torn)
+                        .map_err(|source| cannot_read(&step.relative, source))?;
+                }
+                context.check_stop()
+            })?;
         let Written::Done(stat) = written else { return Ok(None) };
         let size = head.size + torn.as_ref().map_or(0, |torn| torn.len() as u64);
         if stat.size != size {
@@ -326,8 +394,17 @@ impl OpenVault {
         fill: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
     ) -> Result<Option<LocalFile>> {
         let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
-        let modified = step.remote.as_ref().map(|version| version.head.modified.max(local.stat.modified));
-        match open.root.replace(&step.relative, &Expected::File(local.stat), local.stat.mode, modified, fill)? {
+        let modified = step
+            .remote
+            .as_ref()
+            .map(|version| version.head.modified.max(local.stat.modified));
+        match open.root.replace(
+            &step.relative,
+            &Expected::File(local.stat),
+            local.stat.mode,
+            modified,
+            fill,
+        )? {
             Written::Done(_) => self.look_again(context, step).map(Some),
             Written::Moved => Ok(None),
         }
@@ -337,14 +414,25 @@ impl OpenVault {
     fn look_again(&self, context: &Context<'_>, step: &Step) -> Result<LocalFile> {
         let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
         let seen = context.timestamp();
-        let (stat, hash, size) = hash_file(&self.vault, open, &step.path, &step.relative, step.kind)?
-            .ok_or_else(|| Error::new(Kind::General, format!("{} vanished after it was written", step.relative)))?;
-        Ok(LocalFile { seen, ..self.local_file(context, step, stat, hash, size) })
+        let (stat, hash, size) =
+            hash_file(&self.vault, open, &step.path, &step.relative, step.kind)?.ok_or_else(|| {
+                Error::new(
+                    Kind::General,
+                    format!("{} vanished after it was written", step.relative),
+                )
+            })?;
+        Ok(LocalFile {
+            seen,
+            ..self.local_file(context, step, stat, hash, size)
+        })
     }
 
     fn local_file(&self, context: &Context<'_>, step: &Step, stat: Stat, hash: ContentHash, size: u64) -> LocalFile {
         let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
-        let retention = open.source.classify(&step.relative).map_or(crate::core::kind::Retention::Evict, |(_, r)| r);
+        let retention = open
+            .source
+            .classify(&step.relative)
+            .map_or(crate::core::kind::Retention::Evict, |(_, r)| r);
         LocalFile {
             path: step.path.clone(),
             relative: step.relative.clone(),
@@ -379,7 +467,10 @@ impl OpenVault {
         survey: &Survey,
     ) -> Item {
         let head = step.and_then(|step| step.remote.as_ref()).map(|version| &version.head);
-        let local = survey.files.get(path).or_else(|| step.and_then(|step| step.local.as_ref()));
+        let local = survey
+            .files
+            .get(path)
+            .or_else(|| step.and_then(|step| step.local.as_ref()));
         let open = self.source_of(path).map(|(_, open)| open);
         let session = open.and_then(|open| open.source.session_of(path.relative()));
         let project = open
@@ -394,7 +485,10 @@ impl OpenVault {
         Item {
             path: path.clone(),
             action,
-            size: local.map(|local| local.size).or_else(|| head.map(|head| head.size)).unwrap_or(0),
+            size: local
+                .map(|local| local.size)
+                .or_else(|| head.map(|head| head.size))
+                .unwrap_or(0),
             session,
             title,
             project,

@@ -17,7 +17,10 @@ impl OpenVault {
     /// Sets the vault's version of a path beside the local file, unless it stands there already. The base stays.
     pub(super) fn set_beside(&mut self, context: &Context<'_>, step: &Step, why: &str) -> Result<Applied> {
         let version = step.remote.as_ref().ok_or_else(|| {
-            Error::new(Kind::Damaged, format!("the vault's version of {} cannot be found", step.path))
+            Error::new(
+                Kind::Damaged,
+                format!("the vault's version of {} cannot be found", step.path),
+            )
         })?;
         let note = format!("{why}; run `csync conflicts`");
         let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
@@ -43,7 +46,10 @@ impl OpenVault {
                 open.root.remove(&beside, stat)?;
             }
         }
-        Ok(Applied::Waiting { action: Action::Conflict, note })
+        Ok(Applied::Waiting {
+            action: Action::Conflict,
+            note,
+        })
     }
 
     fn write_beside(&mut self, context: &Context<'_>, step: &Step, version: &Version) -> Result<()> {
@@ -55,14 +61,25 @@ impl OpenVault {
             version.head.mode & 0o600,
             Some(version.head.modified),
             &mut |out: &mut dyn Write| {
-                write_content(&self.mirror, &self.vault, version, 0, self.vault.hasher(&version.head.path), out)
+                write_content(
+                    &self.mirror,
+                    &self.vault,
+                    version,
+                    0,
+                    self.vault.hasher(&version.head.path),
+                    out,
+                )
             },
         )?;
         if matches!(written, Written::Moved) {
-            return Err(Error::new(Kind::General, format!("{name} is already there, with something else in it"))
-                .hint("move it away and run the same command again"));
+            return Err(Error::new(
+                Kind::General,
+                format!("{name} is already there, with something else in it"),
+            )
+            .hint("move it away and run the same command again"));
         }
-        self.index.set_meta(&beside_key(&name), &version.head.hash.to_string())?;
+        self.index
+            .set_meta(&beside_key(&name), &version.head.hash.to_string())?;
         Ok(())
     }
 
@@ -75,7 +92,9 @@ impl OpenVault {
     /// The hash that a file beside `step`'s would have as a version of it; `None` where it is gone.
     pub(super) fn beside_hash(&self, step: &Step, beside: &str) -> Result<Option<ContentHash>> {
         let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
-        let Some(stat) = open.root.stat(beside)? else { return Ok(None) };
+        let Some(stat) = open.root.stat(beside)? else {
+            return Ok(None);
+        };
         let mut file = open.root.reader(beside)?.file;
         let mut hasher = self.vault.hasher(&step.path);
         hash_prefix(&mut file, beside, stat.size, &mut hasher)?;

@@ -88,13 +88,19 @@ impl Conflicts {
         context.progress.end();
         let mut waiting = BTreeMap::new();
         for (path, step) in std::mem::take(&mut steps.steps) {
-            let may = step.hold.is_none() && matches!(step.decision, Decision::Conflict | Decision::Merge | Decision::Take);
+            let may =
+                step.hold.is_none() && matches!(step.decision, Decision::Conflict | Decision::Merge | Decision::Take);
             if may && matches!(open.foresee(&step, steps.base)?, Some((Action::Conflict, _))) {
                 waiting.insert(path, step);
             }
         }
         steps.steps = waiting;
-        Ok(Self { open, survey, steps, base })
+        Ok(Self {
+            open,
+            survey,
+            steps,
+            base,
+        })
     }
 
     /// The conflicts, by path.
@@ -107,7 +113,9 @@ impl Conflicts {
         let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
         let folder = source.root.path();
         ConflictItem {
-            item: self.open.item(&step.path, Some(step), Action::Conflict, None, &self.survey),
+            item: self
+                .open
+                .item(&step.path, Some(step), Action::Conflict, None, &self.survey),
             kind: step.kind,
             file: folder.join(&step.relative),
             beside: local::conflict_files_of(&source.root, &step.relative)
@@ -115,7 +123,10 @@ impl Conflicts {
                 .map(|file| folder.join(file))
                 .collect(),
             local: step.local.as_ref().map(|local| (local.stat.size, local.stat.modified)),
-            remote: step.remote.as_ref().map(|version| (version.head.size, version.head.modified)),
+            remote: step
+                .remote
+                .as_ref()
+                .map(|version| (version.head.size, version.head.modified)),
             both: can_keep_both(step.kind),
         }
     }
@@ -153,13 +164,21 @@ impl Conflicts {
             }
             (Keep::Local, Some(version)) => version.head.hash,
             (_, None) => {
-                return Err(Error::new(Kind::General, format!("the vault's version of {path} cannot be found"))
-                    .hint("run `csync sync`"));
+                return Err(
+                    Error::new(Kind::General, format!("the vault's version of {path} cannot be found"))
+                        .hint("run `csync sync`"),
+                );
             }
         };
         let version = version.expect("matched above");
         self.remove_beside(&step, &version)?;
-        self.base.insert(path.clone(), Agreed { head: version.blob, hash });
+        self.base.insert(
+            path.clone(),
+            Agreed {
+                head: version.blob,
+                hash,
+            },
+        );
         self.open.set_base(&self.base)?;
         self.open.remember(&self.survey, &self.base)?;
         self.steps.steps.remove(path);
@@ -170,9 +189,18 @@ impl Conflicts {
     fn refresh(&mut self, context: &Context<'_>, step: &mut Step) -> Result<()> {
         let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
         let seen = context.timestamp();
-        match (hash_file(&self.open.vault, source, &step.path, &step.relative, step.kind)?, &step.local) {
+        match (
+            hash_file(&self.open.vault, source, &step.path, &step.relative, step.kind)?,
+            &step.local,
+        ) {
             (Some((stat, hash, size)), Some(local)) => {
-                let file = LocalFile { stat, hash, size, seen, ..local.clone() };
+                let file = LocalFile {
+                    stat,
+                    hash,
+                    size,
+                    seen,
+                    ..local.clone()
+                };
                 self.survey.files.insert(step.path.clone(), file.clone());
                 step.local = Some(file);
             }
@@ -181,8 +209,10 @@ impl Conflicts {
                 step.local = None;
             }
             (Some(_), None) => {
-                return Err(Error::new(Kind::General, format!("{} appeared meanwhile", step.relative))
-                    .hint("run the same command again"));
+                return Err(
+                    Error::new(Kind::General, format!("{} appeared meanwhile", step.relative))
+                        .hint("run the same command again"),
+                );
             }
         }
         Ok(())
@@ -200,14 +230,21 @@ impl Conflicts {
         };
         let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
         let (expected, mode, torn) = match &step.local {
-            Some(local) => (Expected::File(local.stat), local.stat.mode, unfinished(&source.root, local)?),
+            Some(local) => (
+                Expected::File(local.stat),
+                local.stat.mode,
+                unfinished(&source.root, local)?,
+            ),
             None => (Expected::Absent, version.head.mode, None),
         };
-        let written =
-            source.root.replace(&step.relative, &expected, mode, Some(version.head.modified), &mut |out| {
-                let write_error = |source| {
-                    Error::new(Kind::General, format!("cannot write {}", step.relative)).caused_by(source)
-                };
+        let written = source.root.replace(
+            &step.relative,
+            &expected,
+            mode,
+            Some(version.head.modified),
+            &mut |out| {
+                let write_error =
+                    |source| Error::new(Kind::General, format!("cannot write {}", step.relative)).caused_by(source);
                 match &settings {
                     Some(settings) => out.write_all(settings).map_err(write_error)?,
                     None => {
@@ -216,15 +253,26 @@ impl Conflicts {
                     }
                 }
                 out.write_all(torn.as_deref().unwrap_or_default()).map_err(write_error)
-            })?;
+            },
+        )?;
         if matches!(written, Written::Moved) {
-            return Err(Error::new(Kind::General, format!("{} changed meanwhile", step.relative))
-                .hint("look at it again and repeat the command"));
+            return Err(
+                Error::new(Kind::General, format!("{} changed meanwhile", step.relative))
+                    .hint("look at it again and repeat the command"),
+            );
         }
         let seen = context.timestamp();
         let (stat, hash, size) = hash_file(&self.open.vault, source, &step.path, &step.relative, step.kind)?
-            .ok_or_else(|| Error::new(Kind::General, format!("{} vanished after it was written", step.relative)))?;
-        let (kind, retention) = source.source.classify(&step.relative).unwrap_or((step.kind, version.head.retention));
+            .ok_or_else(|| {
+                Error::new(
+                    Kind::General,
+                    format!("{} vanished after it was written", step.relative),
+                )
+            })?;
+        let (kind, retention) = source
+            .source
+            .classify(&step.relative)
+            .unwrap_or((step.kind, version.head.retention));
         let file = LocalFile {
             path: step.path.clone(),
             relative: step.relative.clone(),
@@ -246,18 +294,27 @@ impl Conflicts {
         let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
         let sent = shareable(source, &step.relative, &ours).unwrap_or_default();
         // Against what is here as the base, every difference is the vault's.
-        let sides = merge::Sides { base: Some(&sent), ours: &ours, theirs: &theirs };
+        let sides = merge::Sides {
+            base: Some(&sent),
+            ours: &ours,
+            theirs: &theirs,
+        };
         merge::json(sides).map_err(|why| {
-            Error::new(Kind::General, format!("cannot put the vault's version of {} here: {why}", step.relative))
-                .hint("edit the file so that it is valid JSON, and resolve with `l`")
+            Error::new(
+                Kind::General,
+                format!("cannot put the vault's version of {} here: {why}", step.relative),
+            )
+            .hint("edit the file so that it is valid JSON, and resolve with `l`")
         })
     }
 
     /// The vault's version becomes a file of its own: a session gets an id of its own, a text a name of its own.
     fn keep_both(&mut self, context: &Context<'_>, step: &Step, version: &Version) -> Result<()> {
         if !can_keep_both(step.kind) {
-            return Err(Error::new(Kind::Usage, format!("both versions of {} cannot be kept", step.path))
-                .hint("keep one of them, or edit the file"));
+            return Err(
+                Error::new(Kind::Usage, format!("both versions of {} cannot be kept", step.path))
+                    .hint("keep one of them, or edit the file"),
+            );
         }
         let (number, source) = self.open.source_of(&step.path).expect("the step was made for a source");
         let device = version.head.origin.device.as_str();
@@ -270,33 +327,52 @@ impl Conflicts {
             }
             _ => (beside_name(name, device), None),
         };
-        let folder = step.path.as_str().strip_suffix(name).expect("a path ends with its name");
-        let path = LogicalPath::parse(format!("{folder}{new_name}"))
-            .map_err(|why| Error::new(Kind::General, format!("cannot name the second version of {}: {why}", step.path)))?;
+        let folder = step
+            .path
+            .as_str()
+            .strip_suffix(name)
+            .expect("a path ends with its name");
+        let path = LogicalPath::parse(format!("{folder}{new_name}")).map_err(|why| {
+            Error::new(
+                Kind::General,
+                format!("cannot name the second version of {}: {why}", step.path),
+            )
+        })?;
         let project = version.head.origin.project.as_ref();
         let relative = local_path(source, &self.survey.projects[number], &path, project);
         if source.root.stat(&relative)?.is_some() {
             return Ok(());
         }
         let modified = Some(version.head.modified);
-        source.root.replace(&relative, &Expected::Absent, version.head.mode, modified, &mut |out| {
-            let hasher = self.open.vault.hasher(&version.head.path);
-            match &new_session {
-                None => write_content(&self.open.mirror, &self.open.vault, version, 0, hasher, out),
-                Some((from, to)) => {
-                    let write_error =
-                        |source| Error::new(Kind::General, format!("cannot write {relative}")).caused_by(source);
-                    let mut lines = LineWriter::new(out, from, to);
-                    write_content(&self.open.mirror, &self.open.vault, version, 0, hasher, &mut lines)?;
-                    lines.finish().map_err(write_error)?;
-                    out.write_all(&merge::branch_title(to, "", device)).map_err(write_error)
+        source
+            .root
+            .replace(&relative, &Expected::Absent, version.head.mode, modified, &mut |out| {
+                let hasher = self.open.vault.hasher(&version.head.path);
+                match &new_session {
+                    None => write_content(&self.open.mirror, &self.open.vault, version, 0, hasher, out),
+                    Some((from, to)) => {
+                        let write_error =
+                            |source| Error::new(Kind::General, format!("cannot write {relative}")).caused_by(source);
+                        let mut lines = LineWriter::new(out, from, to);
+                        write_content(&self.open.mirror, &self.open.vault, version, 0, hasher, &mut lines)?;
+                        lines.finish().map_err(write_error)?;
+                        out.write_all(&merge::branch_title(to, "", device)).map_err(write_error)
+                    }
                 }
-            }
-        })?;
+            })?;
         let seen = context.timestamp();
         if let Some((stat, hash, size)) = hash_file(&self.open.vault, source, &path, &relative, step.kind)? {
             let retention = version.head.retention;
-            let file = LocalFile { path: path.clone(), relative, kind: step.kind, retention, stat, seen, hash, size };
+            let file = LocalFile {
+                path: path.clone(),
+                relative,
+                kind: step.kind,
+                retention,
+                stat,
+                seen,
+                hash,
+                size,
+            };
             self.survey.files.insert(path, file);
         }
         Ok(())
@@ -306,7 +382,9 @@ impl Conflicts {
     fn remove_beside(&self, step: &Step, version: &Version) -> Result<()> {
         let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
         for beside in local::conflict_files_of(&source.root, &step.relative) {
-            let Some(stat) = source.root.stat(&beside)? else { continue };
+            let Some(stat) = source.root.stat(&beside)? else {
+                continue;
+            };
             let hash = self.open.beside_hash(step, &beside)?;
             if hash == Some(version.head.hash) || self.open.set_beside_before(&beside, hash)? {
                 source.root.remove(&beside, stat)?;
@@ -323,7 +401,10 @@ const fn can_keep_both(kind: FileKind) -> bool {
 
 /// `notes.md` from the device `laptop` becomes `notes.from-laptop.md`.
 fn beside_name(name: &str, device: &str) -> String {
-    let device: String = device.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+    let device: String = device
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '-' })
+        .collect();
     match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => format!("{stem}.from-{device}.{extension}"),
         _ => format!("{name}.from-{device}"),
@@ -352,7 +433,12 @@ impl OpenVault {
             None => None,
         };
         let item = self.item(&step.path, Some(step), Action::Held, None, survey);
-        Ok(Difference { item, kind: step.kind, local, remote })
+        Ok(Difference {
+            item,
+            kind: step.kind,
+            local,
+            remote,
+        })
     }
 }
 
@@ -360,7 +446,11 @@ impl OpenVault {
 ///
 /// # Errors
 /// Whatever stops the whole.
-pub fn diff(context: &Context<'_>, selection: &Selection, each: &mut dyn FnMut(Difference) -> Result<()>) -> Result<()> {
+pub fn diff(
+    context: &Context<'_>,
+    selection: &Selection,
+    each: &mut dyn FnMut(Difference) -> Result<()>,
+) -> Result<()> {
     let mut open = OpenVault::open(context, "diff")?;
     let survey = open.survey(context)?;
     let steps = open.steps(&survey, selection)?;
@@ -375,7 +465,11 @@ pub fn diff(context: &Context<'_>, selection: &Selection, each: &mut dyn FnMut(D
             && matches!(step.decision, Decision::Send | Decision::DeleteThere)
         {
             let head = open.open_head(open.vault.file_id(&step.path), base.head)?;
-            step.remote = Some(Version { tree, blob: base.head, head });
+            step.remote = Some(Version {
+                tree,
+                blob: base.head,
+                head,
+            });
         }
         each(open.difference(&step, &survey)?)?;
     }

@@ -56,7 +56,9 @@ pub fn write_content(
     };
     if head.segments.is_empty() {
         let inline = open_head(mirror, vault, id, version.blob)?.inline.unwrap_or_default();
-        let rest = inline.get(usize::try_from(skip).unwrap_or(usize::MAX)..).unwrap_or_default();
+        let rest = inline
+            .get(usize::try_from(skip).unwrap_or(usize::MAX)..)
+            .unwrap_or_default();
         hasher.update(rest);
         out.write_all(rest).map_err(write_error)?;
     } else {
@@ -93,15 +95,21 @@ pub fn write_content(
         }
     }
     if hasher.finalize() != head.hash {
-        return Err(Error::new(Kind::Damaged, format!("the vault's copy of {} does not match its seal", head.path))
-            .hint("another device may still hold it: run `csync sync` there"));
+        return Err(Error::new(
+            Kind::Damaged,
+            format!("the vault's copy of {} does not match its seal", head.path),
+        )
+        .hint("another device may still hold it: run `csync sync` there"));
     }
     Ok(())
 }
 
 fn missing(head: &Head) -> Error {
-    Error::new(Kind::Damaged, format!("a part of {} is missing from the vault", head.path))
-        .hint("another device may still hold it: run `csync sync` there")
+    Error::new(
+        Kind::Damaged,
+        format!("a part of {} is missing from the vault", head.path),
+    )
+    .hint("another device may still hold it: run `csync sync` there")
 }
 
 /// The whole content of `version` in memory. For kinds that are small, and for tails.

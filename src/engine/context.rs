@@ -79,6 +79,10 @@ impl Context<'_> {
     /// The end of a conflict file's name: `YYYYMMDD-HHMMSS` in local time.
     #[must_use]
     pub fn conflict_suffix(&self) -> String {
-        self.clock.now().with_timezone(&Local).format("%Y%m%d-%H%M%S").to_string()
+        self.clock
+            .now()
+            .with_timezone(&Local)
+            .format("%Y%m%d-%H%M%S")
+            .to_string()
     }
 }

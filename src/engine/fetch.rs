@@ -19,7 +19,10 @@ impl OpenVault {
         let fetched = remote.fetch(&self.mirror)?;
         let Some(incoming) = fetched else {
             return Err(rollback(
-                format!("the remote {} is empty, but this machine has seen a vault there", remote.location()),
+                format!(
+                    "the remote {} is empty, but this machine has seen a vault there",
+                    remote.location()
+                ),
                 &self.mirror,
                 seen,
                 None,
@@ -102,6 +105,9 @@ fn generation(
 }
 
 fn other_vault(found: VaultId, ours: VaultId) -> Error {
-    Error::new(Kind::Key, format!("the remote holds vault {found}, but this machine joined vault {ours}"))
-        .hint("the remote was replaced by another vault: check `csync config get remote`")
+    Error::new(
+        Kind::Key,
+        format!("the remote holds vault {found}, but this machine joined vault {ours}"),
+    )
+    .hint("the remote was replaced by another vault: check `csync config get remote`")
 }

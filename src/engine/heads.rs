@@ -30,7 +30,10 @@ impl OpenVault {
         let mut bad = Vec::new();
         let mut unknown = Vec::new();
         for &(id, blob) in wanted {
-            let cached = self.index.head(blob)?.and_then(|text| serde_json::from_str::<Head>(&text).ok());
+            let cached = self
+                .index
+                .head(blob)?
+                .and_then(|text| serde_json::from_str::<Head>(&text).ok());
             match cached {
                 // The cache is not trusted with names: a path must still be the one that its id stands for.
                 Some(head) if self.vault.file_id(&head.path) == id => {
@@ -44,12 +47,17 @@ impl OpenVault {
             for &(id, blob) in batch {
                 match self.mirror.blob(blob, limits::HEAD_BLOB) {
                     Ok(bytes) => sealed.push((id, blob, bytes)),
-                    Err(error) => bad.push(BadHead { id, error: error.into() }),
+                    Err(error) => bad.push(BadHead {
+                        id,
+                        error: error.into(),
+                    }),
                 }
             }
             let vault = &self.vault;
-            let opened: Vec<_> =
-                sealed.par_iter().map(|(id, blob, bytes)| (*id, *blob, vault.open_head(*id, bytes))).collect();
+            let opened: Vec<_> = sealed
+                .par_iter()
+                .map(|(id, blob, bytes)| (*id, *blob, vault.open_head(*id, bytes)))
+                .collect();
             let mut remember = Vec::with_capacity(opened.len());
             for (id, blob, result) in opened {
                 match result {
@@ -59,7 +67,10 @@ impl OpenVault {
                         }
                         heads.insert(id, opened.head);
                     }
-                    Err(error) => bad.push(BadHead { id, error: error.into() }),
+                    Err(error) => bad.push(BadHead {
+                        id,
+                        error: error.into(),
+                    }),
                 }
             }
             self.index.put_heads(&remember)?;
@@ -98,9 +109,7 @@ impl OpenVault {
         let changes = self.mirror.changes(from, to, layout::FILES)?;
         Ok(changes
             .into_iter()
-            .filter_map(|change| {
-                layout::parse_head_path(&change.path).map(|id| (id, (change.old, change.new)))
-            })
+            .filter_map(|change| layout::parse_head_path(&change.path).map(|id| (id, (change.old, change.new))))
             .collect())
     }
 }

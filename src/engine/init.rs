@@ -77,8 +77,11 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
         && context.config.vault.is_some()
         && paths.mirror().exists()
     {
-        return Err(Error::new(Kind::Usage, format!("this machine is already part of the vault at {remote}"))
-            .hint("run `csync sync`; to start over, move the folders away that `csync config path` shows"));
+        return Err(Error::new(
+            Kind::Usage,
+            format!("this machine is already part of the vault at {remote}"),
+        )
+        .hint("run `csync sync`; to start over, move the folders away that `csync config path` shows"));
     }
     let url = match (&options.url, options.local) {
         (Some(url), false) => absolute(url)?,
@@ -113,17 +116,29 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
     let new_passphrase = if opened.is_none() { passphrase.choose()? } else { None };
     // The identity is safe on disk before anything is wrapped for it.
     if !brought || !paths.identity_file().exists() {
-        write_private(&paths.identity_file(), secrecy::ExposeSecret::expose_secret(&identity.to_file_text()).as_bytes())?;
+        write_private(
+            &paths.identity_file(),
+            secrecy::ExposeSecret::expose_secret(&identity.to_file_text()).as_bytes(),
+        )?;
     }
     let new = opened.is_none();
     let (opened, members) = match opened {
-        None => found(context, &fresh, remote.as_mut(), options, &identity, new_passphrase.as_ref())?,
+        None => found(
+            context,
+            &fresh,
+            remote.as_mut(),
+            options,
+            &identity,
+            new_passphrase.as_ref(),
+        )?,
         Some(opened) => join(context, &fresh, remote.as_mut(), options, &identity, opened)?,
     };
     let vault = opened.id();
     // What a refused or killed attempt left behind is not the vault that was joined now.
     if paths.mirror().exists() {
-        let old = paths.mirror().with_extension(format!("old-{}", context.clock.now().timestamp()));
+        let old = paths
+            .mirror()
+            .with_extension(format!("old-{}", context.clock.now().timestamp()));
         std::fs::rename(paths.mirror(), &old).map_err(|source| cannot_place(&old, source))?;
     }
     drop(fresh);
@@ -167,9 +182,12 @@ impl Drop for Scratch {
 }
 
 fn cannot_place(folder: &Path, source: std::io::Error) -> Error {
-    Error::new(Kind::General, format!("cannot put the mirror in its place at {}", folder.display()))
-        .hint("look at the permissions and the space of that folder")
-        .caused_by(source)
+    Error::new(
+        Kind::General,
+        format!("cannot put the mirror in its place at {}", folder.display()),
+    )
+    .hint("look at the permissions and the space of that folder")
+    .caused_by(source)
 }
 
 /// Paths are made absolute, so that the vault is found from every folder.
@@ -177,9 +195,9 @@ fn absolute(url: &str) -> Result<String> {
     if url.contains("://") || !Path::new(url).exists() {
         return Ok(url.to_owned());
     }
-    let path = Path::new(url).canonicalize().map_err(|source| {
-        Error::new(Kind::Usage, format!("cannot use {url} as the remote")).caused_by(source)
-    })?;
+    let path = Path::new(url)
+        .canonicalize()
+        .map_err(|source| Error::new(Kind::Usage, format!("cannot use {url} as the remote")).caused_by(source))?;
     Ok(path.to_string_lossy().into_owned())
 }
 
@@ -202,7 +220,15 @@ fn open_remote_vault(
     if let Some(identity) = identity
         && let Some((member, key)) = unwrap_with_identity(mirror, tree, identity)?
     {
-        return check(mirror, RemoteVault { vault: Vault::new(key), tip, member: Some(member) }, vault);
+        return check(
+            mirror,
+            RemoteVault {
+                vault: Vault::new(key),
+                tip,
+                member: Some(member),
+            },
+            vault,
+        );
     }
     let mut by_passphrase = Vec::new();
     for (_, wrap) in wraps(mirror, tree)? {
@@ -211,23 +237,38 @@ fn open_remote_vault(
         }
     }
     if by_passphrase.is_empty() {
-        return Err(Error::new(Kind::Key, "the vault has no passphrase, and this device's identity opens no wrap of its key")
-            .hint("bring the identity of a member with --identity FILE"));
+        return Err(Error::new(
+            Kind::Key,
+            "the vault has no passphrase, and this device's identity opens no wrap of its key",
+        )
+        .hint("bring the identity of a member with --identity FILE"));
     }
     let entered = passphrase.enter()?;
     for wrap in by_passphrase {
         if let Some(key) = vault::unwrap_with_passphrase(&wrap, &entered)? {
-            return check(mirror, RemoteVault { vault: Vault::new(key), tip, member: None }, vault);
+            return check(
+                mirror,
+                RemoteVault {
+                    vault: Vault::new(key),
+                    tip,
+                    member: None,
+                },
+                vault,
+            );
         }
     }
-    Err(Error::new(Kind::Key, "the passphrase does not open this vault").hint("check it and try again; nothing was written"))
+    Err(Error::new(Kind::Key, "the passphrase does not open this vault")
+        .hint("check it and try again; nothing was written"))
 }
 
 fn check(mirror: &Mirror, opened: RemoteVault, vault: VaultId) -> Result<RemoteVault> {
     if opened.vault.id() != vault {
         return Err(Error::new(
             Kind::Damaged,
-            format!("the remote says that it is vault {vault}, but its key is that of vault {}", opened.vault.id()),
+            format!(
+                "the remote says that it is vault {vault}, but its key is that of vault {}",
+                opened.vault.id()
+            ),
         )
         .hint("the host mixes two vaults: nothing was written"));
     }
@@ -249,12 +290,18 @@ fn found(
     let mut edits = Vec::new();
     let mut put = |path: String, bytes: &[u8]| -> Result<()> {
         let blob = writer.blob(bytes)?;
-        edits.push(TreeEdit { path, entry: Some(Put::Blob(blob)) });
+        edits.push(TreeEdit {
+            path,
+            entry: Some(Put::Blob(blob)),
+        });
         Ok(())
     };
     put(layout::VAULT_JSON.to_owned(), &vault::vault_json(vault.id()))?;
     let mut members = vec![device_member(context, options, identity)];
-    put(layout::key_path(members[0].key), &vault::wrap_for_device(vault.key(), &identity.recipient())?)?;
+    put(
+        layout::key_path(members[0].key),
+        &vault::wrap_for_device(vault.key(), &identity.recipient())?,
+    )?;
     if let Some(passphrase) = passphrase {
         let member = Member {
             key: vault::new_key_id(),
@@ -264,11 +311,17 @@ fn found(
             added: context.time_text(),
             by: options.device.to_string(),
         };
-        put(layout::key_path(member.key), &vault::wrap_for_passphrase(vault.key(), passphrase)?)?;
+        put(
+            layout::key_path(member.key),
+            &vault::wrap_for_passphrase(vault.key(), passphrase)?,
+        )?;
         members.push(member);
     }
     put(layout::MEMBERS.to_owned(), vault.seal_members(&members)?.bytes())?;
-    put(layout::NOTE.to_owned(), vault.seal_note(&note(context, options, "init"))?.bytes())?;
+    put(
+        layout::NOTE.to_owned(),
+        vault.seal_note(&note(context, options, "init"))?.bytes(),
+    )?;
     let tree = writer.tree(None, &edits)?;
     let message = vault.seal_commit(Generation::default().next(), tree, &[]);
     let commit = writer.commit(tree, &[], &message)?;
@@ -276,12 +329,17 @@ fn found(
     match remote.push(mirror, None, commit)? {
         Push::Accepted => {}
         Push::LostRace => {
-            return Err(Error::new(Kind::General, "another device made a vault there at this moment")
-                .hint("run the same command again: it will join that one"));
+            return Err(
+                Error::new(Kind::General, "another device made a vault there at this moment")
+                    .hint("run the same command again: it will join that one"),
+            );
         }
         Push::Rejected { reason } => {
-            return Err(Error::new(Kind::Network, format!("the remote {} refused the push: {reason}", remote.location()))
-                .hint("look at the host's rules for the repository"));
+            return Err(Error::new(
+                Kind::Network,
+                format!("the remote {} refused the push: {reason}", remote.location()),
+            )
+            .hint("look at the host's rules for the repository"));
         }
     }
     mirror.set(Pointer::Tip, None, commit)?;
@@ -314,9 +372,15 @@ fn join(
         for (path, bytes) in [
             (layout::key_path(ours.key), wrap.as_slice()),
             (layout::MEMBERS.to_owned(), vault.seal_members(&members)?.bytes()),
-            (layout::NOTE.to_owned(), vault.seal_note(&note(context, options, "join"))?.bytes()),
+            (
+                layout::NOTE.to_owned(),
+                vault.seal_note(&note(context, options, "join"))?.bytes(),
+            ),
         ] {
-            edits.push(TreeEdit { path, entry: Some(Put::Blob(writer.blob(bytes)?)) });
+            edits.push(TreeEdit {
+                path,
+                entry: Some(Put::Blob(writer.blob(bytes)?)),
+            });
         }
         let tree = writer.tree(Some(parent.tree), &edits)?;
         let message = vault.seal_commit(generation_of(&parent.message)?.next(), tree, &[tip]);

@@ -108,7 +108,11 @@ impl OpenVault {
         let ours = self.read_local(step)?;
         let (merged, same_as_theirs) = if step.kind == FileKind::Json {
             let theirs = self.incoming_settings(step, version)?;
-            let merged = merge::json(Sides { base: base.as_deref(), ours: &ours, theirs: &theirs });
+            let merged = merge::json(Sides {
+                base: base.as_deref(),
+                ours: &ours,
+                theirs: &theirs,
+            });
             let same = merged.as_ref().is_ok_and(|content| {
                 let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
                 let sent = shareable(open, &step.relative, content);
@@ -117,11 +121,19 @@ impl OpenVault {
             (merged, same)
         } else {
             let theirs = read_content(&self.mirror, &self.vault, version)?;
-            let merged = merge::text(Sides { base: base.as_deref(), ours: &ours, theirs: &theirs });
+            let merged = merge::text(Sides {
+                base: base.as_deref(),
+                ours: &ours,
+                theirs: &theirs,
+            });
             let same = merged.as_ref().is_ok_and(|content| *content == theirs);
             (merged, same)
         };
-        Ok(WholeOutcome { ours, merged, same_as_theirs })
+        Ok(WholeOutcome {
+            ours,
+            merged,
+            same_as_theirs,
+        })
     }
 
     fn merge_whole(&mut self, context: &Context<'_>, step: &Step, base_tree: Option<TreeId>) -> Result<Merged> {
@@ -141,7 +153,12 @@ impl OpenVault {
             local.clone()
         };
         let agreed = outcome.same_as_theirs.then_some(here.hash);
-        Ok(Merged::Into { here, agreed, changed_here, branched: false })
+        Ok(Merged::Into {
+            here,
+            agreed,
+            changed_here,
+            branched: false,
+        })
     }
 
     /// Sessions and other growing files: what both sides share in front is never loaded, so memory is bounded by the tails.
@@ -155,7 +172,11 @@ impl OpenVault {
         let base = match (step.base, base_tree) {
             (Some(agreed), Some(tree)) => {
                 let head = self.open_head(self.vault.file_id(&step.path), agreed.head)?;
-                Some(Version { tree, blob: agreed.head, head })
+                Some(Version {
+                    tree,
+                    blob: agreed.head,
+                    head,
+                })
             }
             _ => None,
         };
@@ -166,7 +187,11 @@ impl OpenVault {
             Some(base) => Some(self.vault_tail(step, base, shared)?),
             None => None,
         };
-        let sides = Sides { base: base.as_deref(), ours: &ours, theirs: &theirs };
+        let sides = Sides {
+            base: base.as_deref(),
+            ours: &ours,
+            theirs: &theirs,
+        };
         let merged = merge::jsonl(sides, step.kind, shared > 0);
         Ok(LinesOutcome { shared, ours, merged })
     }
@@ -185,8 +210,11 @@ impl OpenVault {
             Err(why) => return Ok(Merged::Conflict(why)),
         };
         merge::integrity_gate(&ours, &merged.content, merged.rewritten).map_err(|lost| {
-            Error::new(Kind::General, format!("merging {} would lose something: {lost}", step.path))
-                .hint("nothing was written; this is a defect in csync: please report it")
+            Error::new(
+                Kind::General,
+                format!("merging {} would lose something: {lost}", step.path),
+            )
+            .hint("nothing was written; this is a defect in csync: please report it")
         })?;
 
         // The losing conversation is written first: killed in between, the next run finds it there and goes on.
@@ -201,9 +229,8 @@ impl OpenVault {
             let mut before = open.root.reader(&step.relative)?.file;
             let written = self.write_with(context, step, local, &mut |out| {
                 copy_prefix(&mut before, &step.relative, shared, out)?;
-                let write_error = |source| {
-                    Error::new(Kind::General, format!("cannot write {}", step.relative)).caused_by(source)
-                };
+                let write_error =
+                    |source| Error::new(Kind::General, format!("cannot write {}", step.relative)).caused_by(source);
                 out.write_all(&merged.content).map_err(write_error)?;
                 out.write_all(torn.as_deref().unwrap_or_default()).map_err(write_error)
             })?;
@@ -215,17 +242,16 @@ impl OpenVault {
             local.clone()
         };
         let agreed = (here.hash == version.head.hash).then_some(here.hash);
-        Ok(Merged::Into { here, agreed, changed_here, branched })
+        Ok(Merged::Into {
+            here,
+            agreed,
+            changed_here,
+            branched,
+        })
     }
 
     /// How many bytes in front all sides share, found by comparing segments and never by loading them; the end of a line, or 0.
-    fn shared_prefix(
-        &self,
-        step: &Step,
-        local: &LocalFile,
-        base: Option<&Version>,
-        theirs: &Version,
-    ) -> Result<u64> {
+    fn shared_prefix(&self, step: &Step, local: &LocalFile, base: Option<&Version>, theirs: &Version) -> Result<u64> {
         let common: Vec<SegmentRef> = match base {
             Some(base) => base
                 .head
@@ -300,44 +326,71 @@ impl OpenVault {
         branch: &merge::Branch,
     ) -> Result<bool> {
         let (number, open) = self.source_of(&step.path).expect("the step was made for a source");
-        let Some(session) = open.source.session_of(step.path.relative()) else { return Ok(false) };
+        let Some(session) = open.source.session_of(step.path.relative()) else {
+            return Ok(false);
+        };
         if step.path.file_name() != format!("{session}.jsonl") {
             return Ok(false);
         }
         let id = merge::branch_session_id(&session, &branch.leaf);
-        let path = step.path.as_str().replace(&format!("{session}.jsonl"), &format!("{id}.jsonl"));
+        let path = step
+            .path
+            .as_str()
+            .replace(&format!("{session}.jsonl"), &format!("{id}.jsonl"));
         let path = LogicalPath::parse(path).map_err(|why| Error::new(Kind::General, why.to_string()))?;
-        let project = step.remote.as_ref().and_then(|version| version.head.origin.project.as_ref());
+        let project = step
+            .remote
+            .as_ref()
+            .and_then(|version| version.head.origin.project.as_ref());
         let relative = local_path(open, &survey.projects[number], &path, project);
         if open.root.stat(&relative)?.is_some() {
             return Ok(false);
         }
         let device = match branch.loser {
             Side::Ours => self.device.to_string(),
-            Side::Theirs => {
-                step.remote.as_ref().map_or_else(|| self.device.to_string(), |v| v.head.origin.device.to_string())
-            }
+            Side::Theirs => step
+                .remote
+                .as_ref()
+                .map_or_else(|| self.device.to_string(), |v| v.head.origin.device.to_string()),
         };
-        let title = step.local.as_ref().and_then(|local| titles::title(&open.root, local)).unwrap_or_default();
-        let local = step.local.as_ref().ok_or_else(|| Error::new(Kind::General, "a branch without a local file"))?;
+        let title = step
+            .local
+            .as_ref()
+            .and_then(|local| titles::title(&open.root, local))
+            .unwrap_or_default();
+        let local = step
+            .local
+            .as_ref()
+            .ok_or_else(|| Error::new(Kind::General, "a branch without a local file"))?;
         let mut before = open.root.reader(&step.relative)?.file;
-        let written = open.root.replace(&relative, &Expected::Absent, local.stat.mode, None, &mut |out| {
-            let write_error =
-                |source| Error::new(Kind::General, format!("cannot write {relative}")).caused_by(source);
-            let mut lines = LineWriter::new(out, &session, &id);
-            copy_prefix(&mut before, &step.relative, shared, &mut lines)?;
-            before.rewind().map_err(write_error)?;
-            lines.write_all(&content[..branch.shared]).map_err(write_error)?;
-            lines.write_all(&branch.lines).map_err(write_error)?;
-            lines.finish().map_err(write_error)?;
-            out.write_all(&merge::branch_title(&id, &title, &device)).map_err(write_error)
-        })?;
+        let written = open
+            .root
+            .replace(&relative, &Expected::Absent, local.stat.mode, None, &mut |out| {
+                let write_error =
+                    |source| Error::new(Kind::General, format!("cannot write {relative}")).caused_by(source);
+                let mut lines = LineWriter::new(out, &session, &id);
+                copy_prefix(&mut before, &step.relative, shared, &mut lines)?;
+                before.rewind().map_err(write_error)?;
+                lines.write_all(&content[..branch.shared]).map_err(write_error)?;
+                lines.write_all(&branch.lines).map_err(write_error)?;
+                lines.finish().map_err(write_error)?;
+                out.write_all(&merge::branch_title(&id, &title, &device))
+                    .map_err(write_error)
+            })?;
         if !matches!(written, Written::Done(_)) {
             return Ok(false);
         }
         let seen = context.timestamp();
         if let Some((stat, hash, size)) = hash_file(&self.vault, open, &path, &relative, step.kind)? {
-            let file = LocalFile { path: path.clone(), relative, stat, seen, hash, size, ..local.clone() };
+            let file = LocalFile {
+                path: path.clone(),
+                relative,
+                stat,
+                seen,
+                hash,
+                size,
+                ..local.clone()
+            };
             survey.files.insert(path, file);
         }
         Ok(true)
@@ -356,8 +409,10 @@ fn copy_prefix(file: &mut std::fs::File, relative: &str, size: u64, out: &mut dy
     let copied =
         std::io::copy(&mut Read::by_ref(file).take(size), out).map_err(|source| cannot_read(relative, source))?;
     if copied < size {
-        return Err(Error::new(Kind::General, format!("{relative} became shorter while it was read"))
-            .hint("run the same command again"));
+        return Err(
+            Error::new(Kind::General, format!("{relative} became shorter while it was read"))
+                .hint("run the same command again"),
+        );
     }
     Ok(())
 }
@@ -373,12 +428,18 @@ pub(super) struct LineWriter<'a, 'o> {
 impl<'a, 'o> LineWriter<'a, 'o> {
     /// Writes to `out`; lines of the session `from` become lines of `to`.
     pub(super) fn new(out: &'a mut (dyn Write + 'o), from: &'a str, to: &'a str) -> Self {
-        Self { out, from, to, pending: Vec::new() }
+        Self {
+            out,
+            from,
+            to,
+            pending: Vec::new(),
+        }
     }
 
     /// Passes on what is left without a newline.
     pub(super) fn finish(self) -> std::io::Result<()> {
-        self.out.write_all(&merge::branch_line(&self.pending, self.from, self.to))
+        self.out
+            .write_all(&merge::branch_line(&self.pending, self.from, self.to))
     }
 }
 
@@ -387,7 +448,8 @@ impl Write for LineWriter<'_, '_> {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.pending.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
-                self.out.write_all(&merge::branch_line(&self.pending, self.from, self.to))?;
+                self.out
+                    .write_all(&merge::branch_line(&self.pending, self.from, self.to))?;
                 self.pending.clear();
             }
         }

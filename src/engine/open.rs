@@ -77,15 +77,20 @@ impl OpenVault {
         let mirror = Mirror::open(&context.paths.mirror())?;
         let identity = read_identity(&context.paths.identity_file())?;
         let Some(tip) = mirror.get(Pointer::Tip)? else {
-            return Err(Error::new(Kind::NotInitialised, "the mirror on this machine holds no vault yet")
-                .hint("run `csync init` again with the same URL"));
+            return Err(
+                Error::new(Kind::NotInitialised, "the mirror on this machine holds no vault yet")
+                    .hint("run `csync init` again with the same URL"),
+            );
         };
         let tree = mirror.commit(tip)?.tree;
         let found = vault_id(&mirror, tree)?;
         if found != joined.vault {
             return Err(Error::new(
                 Kind::Key,
-                format!("the mirror holds vault {found}, but this machine joined vault {}", joined.vault),
+                format!(
+                    "the mirror holds vault {found}, but this machine joined vault {}",
+                    joined.vault
+                ),
             )
             .hint("the mirror was replaced: move it away and run `csync init` again"));
         }
@@ -96,7 +101,10 @@ impl OpenVault {
             })?
             .1;
         if key.vault_id() != found {
-            return Err(Error::new(Kind::Key, "the key that this device's identity opens belongs to another vault"));
+            return Err(Error::new(
+                Kind::Key,
+                "the key that this device's identity opens belongs to another vault",
+            ));
         }
         let sources = open_sources(context)?;
         let vault = with_dictionaries(&mirror, tree, &Vault::new(key))?;
@@ -149,8 +157,10 @@ impl OpenVault {
 /// [`Kind::Key`] where it is missing, readable by others, or not an identity.
 pub fn read_identity(file: &std::path::Path) -> Result<DeviceIdentity> {
     if !file.exists() {
-        return Err(Error::new(Kind::Key, format!("the device identity {} is missing", file.display()))
-            .hint("bring it back from a backup, or run `csync init` again and join with the passphrase"));
+        return Err(
+            Error::new(Kind::Key, format!("the device identity {} is missing", file.display()))
+                .hint("bring it back from a backup, or run `csync init` again and join with the passphrase"),
+        );
     }
     local::check_private(file)?;
     let text = std::fs::read_to_string(file).map_err(|source| {
@@ -166,8 +176,11 @@ pub fn read_identity(file: &std::path::Path) -> Result<DeviceIdentity> {
 pub fn vault_id(mirror: &Mirror, tree: TreeId) -> Result<VaultId> {
     match mirror.entry(tree, layout::VAULT_JSON)? {
         Some(Entry::Blob(blob)) => Ok(vault::parse_vault_json(&mirror.blob(blob, limits::VAULT_JSON)?)?),
-        _ => Err(Error::new(Kind::General, "the remote holds a repository that is not a csync vault")
-            .hint("csync writes to an empty repository or to its own vault only: make a new, empty, private repository")),
+        _ => Err(
+            Error::new(Kind::General, "the remote holds a repository that is not a csync vault").hint(
+                "csync writes to an empty repository or to its own vault only: make a new, empty, private repository",
+            ),
+        ),
     }
 }
 
@@ -194,7 +207,9 @@ pub fn with_dictionaries(mirror: &Mirror, tree: TreeId, vault: &Vault) -> Result
     let mut dictionaries = Vec::new();
     for (name, entry) in mirror.list(tree, layout::DICTIONARIES)? {
         let path = format!("{}/{name}", layout::DICTIONARIES);
-        let Some(id) = layout::parse_dictionary_path(&path) else { continue };
+        let Some(id) = layout::parse_dictionary_path(&path) else {
+            continue;
+        };
         let Entry::Blob(blob) = entry else { continue };
         match vault.open_dictionary(id, &mirror.blob(blob, limits::DICTIONARY_BLOB)?) {
             Ok(dictionary) => dictionaries.push(dictionary),
@@ -226,6 +241,12 @@ fn open_sources(context: &Context<'_>) -> Result<Vec<OpenSource>> {
     // The agent may not have run here yet; what the vault holds comes here all the same.
     let root = Root::open_or_create(&claude.path)?;
     let ignores = UserIgnores::load(&root, &claude.include, &claude.exclude)?;
-    let settings = sources::ClaudeSettings { send: claude.send_keys.clone() };
-    Ok(vec![OpenSource { source: Box::new(sources::claude(settings)), root, ignores }])
+    let settings = sources::ClaudeSettings {
+        send: claude.send_keys.clone(),
+    };
+    Ok(vec![OpenSource {
+        source: Box::new(sources::claude(settings)),
+        root,
+        ignores,
+    }])
 }

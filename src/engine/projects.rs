@@ -27,7 +27,10 @@ struct FoundProjects {
 }
 
 fn cached<T: DeserializeOwned + Default>(index: &Index, key: &str) -> Result<T> {
-    Ok(index.meta(key)?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    Ok(index
+        .meta(key)?
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default())
 }
 
 impl OpenVault {
@@ -40,10 +43,16 @@ impl OpenVault {
         let mut changed = false;
         for head in heads {
             let Some(project) = &head.origin.project else { continue };
-            let Some(source) = self.sources.iter().find(|open| open.source.name() == head.path.source()) else {
+            let Some(source) = self
+                .sources
+                .iter()
+                .find(|open| open.source.name() == head.path.source())
+            else {
                 continue;
             };
-            let Some(folder) = source.source.project_folder(head.path.relative()) else { continue };
+            let Some(folder) = source.source.project_folder(head.path.relative()) else {
+                continue;
+            };
             // The first one that names a Git remote stays: what a project is called must not flicker.
             match known.get(folder) {
                 Some(old) if old.git_remote.is_some() || project.git_remote.is_none() => {}
@@ -69,7 +78,11 @@ pub fn project_map(context: &Context<'_>, index: &mut Index, open: &OpenSource) 
     let vault: BTreeMap<String, Project> = cached(index, VAULT_PROJECTS)?;
     let mut found: FoundProjects = cached(index, LOCAL_PROJECTS)?;
     let known: BTreeSet<String> = found.local.iter().map(|project| project.folder.clone()).collect();
-    let new: Vec<String> = folders.iter().filter(|folder| !known.contains(*folder)).cloned().collect();
+    let new: Vec<String> = folders
+        .iter()
+        .filter(|folder| !known.contains(*folder))
+        .cloned()
+        .collect();
     let homes = homes(context);
     if !new.is_empty() || found.vault != vault {
         let environment = &context.environment;
@@ -77,7 +90,9 @@ pub fn project_map(context: &Context<'_>, index: &mut Index, open: &OpenSource) 
         found.local.retain(|project| folders.contains(&project.folder));
         let discovered = sources::discover_projects(open.root.path(), &homes, &new, Some(&agent_state));
         let kept: BTreeSet<String> = found.local.iter().map(|project| project.folder.clone()).collect();
-        found.local.extend(discovered.into_iter().filter(|project| !kept.contains(&project.folder)));
+        found
+            .local
+            .extend(discovered.into_iter().filter(|project| !kept.contains(&project.folder)));
         found.vault.clone_from(&vault);
         remember(index, LOCAL_PROJECTS, &found)?;
     }
@@ -98,7 +113,10 @@ pub fn project_map(context: &Context<'_>, index: &mut Index, open: &OpenSource) 
         vault_projects: vault.into_iter().collect(),
         local: found.local,
     });
-    let now: Vec<(String, String)> = folders.iter().map(|folder| (folder.clone(), map.to_logical(folder))).collect();
+    let now: Vec<(String, String)> = folders
+        .iter()
+        .map(|folder| (folder.clone(), map.to_logical(folder)))
+        .collect();
     if now != assigned {
         remember(index, ASSIGNED_PROJECTS, &now)?;
     }
@@ -119,7 +137,10 @@ fn homes(context: &Context<'_>) -> Vec<String> {
 }
 
 fn remember<T: Serialize>(index: &mut Index, key: &str, value: &T) -> Result<()> {
-    Ok(index.set_meta(key, &serde_json::to_string(value).expect("plain maps and lists of texts"))?)
+    Ok(index.set_meta(
+        key,
+        &serde_json::to_string(value).expect("plain maps and lists of texts"),
+    )?)
 }
 
 /// The logical path of a local file; an error where its name cannot exist on every machine.
@@ -131,12 +152,15 @@ pub fn logical_path(
     projects: &ProjectMap,
     relative: &str,
 ) -> std::result::Result<LogicalPath, crate::BadPath> {
-    let renamed = open.source.with_project_folder(relative, &|folder| projects.to_logical(folder));
+    let renamed = open
+        .source
+        .with_project_folder(relative, &|folder| projects.to_logical(folder));
     LogicalPath::new(open.source.name(), &renamed)
 }
 
 /// Where a logical path stands on this machine, relative to its source's root.
 #[must_use]
 pub fn local_path(open: &OpenSource, projects: &ProjectMap, path: &LogicalPath, project: Option<&Project>) -> String {
-    open.source.with_project_folder(path.relative(), &|folder| projects.to_local(folder, project))
+    open.source
+        .with_project_folder(path.relative(), &|folder| projects.to_local(folder, project))
 }

@@ -80,13 +80,21 @@ impl Trouble {
     /// Trouble with a file that has no machine-independent name.
     #[must_use]
     pub const fn new(name: String, error: Error) -> Self {
-        Self { path: None, name, error }
+        Self {
+            path: None,
+            name,
+            error,
+        }
     }
 
     /// Trouble with `path`.
     #[must_use]
     pub fn at(path: LogicalPath, error: Error) -> Self {
-        Self { name: path.to_string(), path: Some(path), error }
+        Self {
+            name: path.to_string(),
+            path: Some(path),
+            error,
+        }
     }
 }
 

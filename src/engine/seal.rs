@@ -48,7 +48,11 @@ const BATCH_PIECES: usize = 256;
 
 /// One piece of work: a segment, or the end of a file.
 enum Piece {
-    Segment { file: FileId, segment: SegmentRef, content: Vec<u8> },
+    Segment {
+        file: FileId,
+        segment: SegmentRef,
+        content: Vec<u8>,
+    },
     End(Box<Finished>),
 }
 
@@ -94,7 +98,11 @@ impl OpenVault {
     ) -> Result<Sealing> {
         let bytes = outbound
             .iter()
-            .map(|out| out.file.size.saturating_sub(out.before.as_ref().map_or(0, |head| head.size)))
+            .map(|out| {
+                out.file
+                    .size
+                    .saturating_sub(out.before.as_ref().map_or(0, |head| head.size))
+            })
             .sum();
         context.progress.begin(Phase::Seal, outbound.len() as u64, bytes);
         let mut reader = Reader {
@@ -105,7 +113,10 @@ impl OpenVault {
             current: None,
             troubles: Vec::new(),
         };
-        let mut sealing = Sealing { edits: Vec::new(), files: Vec::new() };
+        let mut sealing = Sealing {
+            edits: Vec::new(),
+            files: Vec::new(),
+        };
         let mut batch = reader.next_batch()?;
         while !batch.is_empty() {
             let vault = &self.vault;
@@ -135,7 +146,10 @@ impl OpenVault {
     ) -> Result<(CommitId, TreeId)> {
         context.check_stop()?;
         let note = writer.blob(self.vault.seal_note(note)?.bytes())?;
-        edits.push(TreeEdit { path: layout::NOTE.to_owned(), entry: Some(Put::Blob(note)) });
+        edits.push(TreeEdit {
+            path: layout::NOTE.to_owned(),
+            entry: Some(Put::Blob(note)),
+        });
         let tree = writer.tree(Some(parent.1), &edits)?;
         let generation = generation_of(&self.mirror.commit(parent.0)?.message)?.next();
         let message = self.vault.seal_commit(generation, tree, &[parent.0]);
@@ -147,8 +161,14 @@ impl OpenVault {
     pub(super) fn removal(&self, path: &LogicalPath) -> [TreeEdit; 2] {
         let id = self.vault.file_id(path);
         [
-            TreeEdit { path: layout::head_path(id), entry: None },
-            TreeEdit { path: layout::segment_folder(id), entry: None },
+            TreeEdit {
+                path: layout::head_path(id),
+                entry: None,
+            },
+            TreeEdit {
+                path: layout::segment_folder(id),
+                entry: None,
+            },
         ]
     }
 
@@ -163,18 +183,20 @@ impl OpenVault {
             }))
         };
         Ok([
-            TreeEdit { entry: entry(&head)?, path: head },
-            TreeEdit { entry: entry(&segments)?, path: segments },
+            TreeEdit {
+                entry: entry(&head)?,
+                path: head,
+            },
+            TreeEdit {
+                entry: entry(&segments)?,
+                path: segments,
+            },
         ])
     }
 }
 
 /// Seals one batch while the next one is read.
-fn seal_while<N>(
-    vault: &Vault,
-    batch: Vec<Piece>,
-    next: impl FnOnce() -> N,
-) -> (Result<Vec<SealedPiece>>, N) {
+fn seal_while<N>(vault: &Vault, batch: Vec<Piece>, next: impl FnOnce() -> N) -> (Result<Vec<SealedPiece>>, N) {
     std::thread::scope(|scope| {
         let sealer = scope.spawn(move || batch.into_par_iter().map(|piece| seal_piece(vault, piece)).collect());
         let next = next();
@@ -190,7 +212,9 @@ fn seal_piece(vault: &Vault, piece: Piece) -> Result<SealedPiece> {
             what: Placed::Segment(layout::segment_path(file, segment.id)),
         },
         Piece::End(finished) => SealedPiece {
-            bytes: vault.seal_head(&finished.head, finished.inline.as_deref())?.into_bytes(),
+            bytes: vault
+                .seal_head(&finished.head, finished.inline.as_deref())?
+                .into_bytes(),
             what: Placed::Head(finished),
         },
     })
@@ -199,9 +223,15 @@ fn seal_piece(vault: &Vault, piece: Piece) -> Result<SealedPiece> {
 fn place(writer: &mut Writer<'_>, piece: SealedPiece, sealing: &mut Sealing) -> Result<()> {
     let blob = writer.blob(&piece.bytes)?;
     match piece.what {
-        Placed::Segment(path) => sealing.edits.push(TreeEdit { path, entry: Some(Put::Blob(blob)) }),
+        Placed::Segment(path) => sealing.edits.push(TreeEdit {
+            path,
+            entry: Some(Put::Blob(blob)),
+        }),
         Placed::Head(finished) => {
-            sealing.edits.push(TreeEdit { path: layout::head_path(finished.id), entry: Some(Put::Blob(blob)) });
+            sealing.edits.push(TreeEdit {
+                path: layout::head_path(finished.id),
+                entry: Some(Put::Blob(blob)),
+            });
             for segment in &finished.dropped {
                 let path = layout::segment_path(finished.id, segment.id);
                 sealing.edits.push(TreeEdit { path, entry: None });
@@ -248,7 +278,9 @@ impl Reader<'_, '_> {
         loop {
             if self.current.is_none() {
                 self.context.check_stop()?;
-                let Some(outbound) = self.queue.pop_front() else { return Ok(None) };
+                let Some(outbound) = self.queue.pop_front() else {
+                    return Ok(None);
+                };
                 let path = outbound.file.path.clone();
                 match Cutting::begin(self.open_vault, self.context, self.survey, outbound) {
                     Ok(cutting) => self.current = cutting,
@@ -264,7 +296,11 @@ impl Reader<'_, '_> {
                     if cutting.before.contains(&segment) {
                         continue;
                     }
-                    return Ok(Some(Piece::Segment { file: cutting.id, segment, content }));
+                    return Ok(Some(Piece::Segment {
+                        file: cutting.id,
+                        segment,
+                        content,
+                    }));
                 }
                 Ok(None) => {
                     let cutting = self.current.take().expect("set above");
@@ -309,9 +345,14 @@ impl Cutting {
         survey: &Survey,
         outbound: Outbound,
     ) -> Result<Option<Self>> {
-        let Outbound { file: mut local, before } = outbound;
+        let Outbound {
+            file: mut local,
+            before,
+        } = outbound;
         let (number, open) = open_vault.source_of(&local.path).expect("it was found in a source");
-        let Some(opened) = open_file(&open.root, &local.relative)? else { return Ok(None) };
+        let Some(opened) = open_file(&open.root, &local.relative)? else {
+            return Ok(None);
+        };
         let mut file = opened.file;
         local.seen = context.timestamp();
         local.stat = opened.stat;
@@ -374,7 +415,8 @@ impl Cutting {
         hash_prefix(file, relative, before.size - offset, &mut at_end)?;
         let grew = at_end.finalize() == before.hash;
         let begin = if grew { offset } else { 0 };
-        file.seek(SeekFrom::Start(begin)).map_err(|source| cannot_read(relative, source))?;
+        file.seek(SeekFrom::Start(begin))
+            .map_err(|source| cannot_read(relative, source))?;
         if grew {
             self.segments = before.segments[..kept].to_vec();
             self.hasher = at_offset;
@@ -403,14 +445,20 @@ impl Cutting {
         let rest = self.window.split_off(length);
         let content = std::mem::replace(&mut self.window, rest);
         self.hasher.update(&content);
-        let segment = SegmentRef { id: vault.segment_id(self.id, &content), size: content.len() as u64 };
+        let segment = SegmentRef {
+            id: vault.segment_id(self.id, &content),
+            size: content.len() as u64,
+        };
         self.segments.push(segment);
         Ok(Some((segment, content)))
     }
 
     fn shrank(&self) -> Error {
-        Error::new(Kind::General, format!("{} became shorter while it was read", self.local.relative))
-            .hint("run the same command again")
+        Error::new(
+            Kind::General,
+            format!("{} became shorter while it was read", self.local.relative),
+        )
+        .hint("run the same command again")
     }
 
     fn finish(mut self, open_vault: &OpenVault) -> Result<Finished> {
@@ -418,11 +466,16 @@ impl Cutting {
             return Err(self.shrank());
         }
         if !self.local.kind.grows_by_lines() {
-            let (_, open) = open_vault.source_of(&self.local.path).expect("it was found in a source");
+            let (_, open) = open_vault
+                .source_of(&self.local.path)
+                .expect("it was found in a source");
             // A file that is replaced as a whole could have been read half old, half new.
             if open.root.stat(&self.local.relative)? != Some(self.local.stat) {
-                return Err(Error::new(Kind::General, format!("{} changed while it was read", self.local.relative))
-                    .hint("run the same command again"));
+                return Err(Error::new(
+                    Kind::General,
+                    format!("{} changed while it was read", self.local.relative),
+                )
+                .hint("run the same command again"));
             }
         }
         self.local.hash = self.hasher.finalize();
@@ -438,7 +491,11 @@ impl Cutting {
             origin: self.origin,
             dictionary: None,
         };
-        let dropped = self.before.into_iter().filter(|old| !head.segments.contains(old)).collect();
+        let dropped = self
+            .before
+            .into_iter()
+            .filter(|old| !head.segments.contains(old))
+            .collect();
         Ok(Finished {
             id: self.id,
             inline: self.inline,
@@ -451,5 +508,9 @@ impl Cutting {
 }
 
 fn project(survey: &Survey, number: usize, folder: &str) -> Option<Project> {
-    survey.projects.get(number).and_then(|projects| projects.project(folder)).cloned()
+    survey
+        .projects
+        .get(number)
+        .and_then(|projects| projects.project(folder))
+        .cloned()
 }

@@ -40,15 +40,18 @@ impl Selection {
     pub fn new(request: &Request) -> Result<Self> {
         let mut builder = GitignoreBuilder::new("");
         for pattern in &request.patterns {
-            builder.add_line(None, pattern).map_err(|source| {
-                Error::new(Kind::Usage, format!("`{pattern}` is not a pattern")).caused_by(source)
-            })?;
+            builder
+                .add_line(None, pattern)
+                .map_err(|source| Error::new(Kind::Usage, format!("`{pattern}` is not a pattern")).caused_by(source))?;
         }
-        let patterns =
-            builder.build().map_err(|source| Error::new(Kind::Usage, "the patterns cannot be used").caused_by(source))?;
+        let patterns = builder
+            .build()
+            .map_err(|source| Error::new(Kind::Usage, "the patterns cannot be used").caused_by(source))?;
         if let Some(short) = request.sessions.iter().find(|id| id.len() < 4) {
-            return Err(Error::new(Kind::Usage, format!("`{short}` is too short for a session id"))
-                .hint("give at least its first four characters"));
+            return Err(
+                Error::new(Kind::Usage, format!("`{short}` is too short for a session id"))
+                    .hint("give at least its first four characters"),
+            );
         }
         let everything = request.patterns.is_empty()
             && request.files.is_empty()
@@ -56,7 +59,11 @@ impl Selection {
             && request.projects.is_empty();
         Ok(Self {
             patterns,
-            files: request.files.iter().map(|file| file.canonicalize().unwrap_or_else(|_| file.clone())).collect(),
+            files: request
+                .files
+                .iter()
+                .map(|file| file.canonicalize().unwrap_or_else(|_| file.clone()))
+                .collect(),
             sessions: request.sessions.clone(),
             projects: request.projects.clone(),
             everything,
@@ -87,12 +94,19 @@ impl Selection {
         if self.everything {
             return true;
         }
-        let matches = |text: &str| self.patterns.matched_path_or_any_parents(Path::new(text), false).is_ignore();
+        let matches = |text: &str| {
+            self.patterns
+                .matched_path_or_any_parents(Path::new(text), false)
+                .is_ignore()
+        };
         let folder = open.source.project_folder(path.relative());
         matches(path.as_str())
             || matches(path.relative())
             || matches(relative)
-            || self.files.iter().any(|file| open.root.path().join(relative).starts_with(file))
+            || self
+                .files
+                .iter()
+                .any(|file| open.root.path().join(relative).starts_with(file))
             || session.is_some_and(|session| self.sessions.iter().any(|wanted| session.starts_with(wanted.as_str())))
             || folder.is_some_and(|folder| self.projects.iter().any(|wanted| is_project(folder, wanted)))
     }
@@ -104,7 +118,10 @@ fn is_project(folder: &str, wanted: &str) -> bool {
         return true;
     }
     let wanted = slug(wanted.trim_end_matches('/'));
-    folder == wanted || folder.strip_suffix(wanted.as_str()).is_some_and(|rest| rest.ends_with('-') || rest == "~")
+    folder == wanted
+        || folder
+            .strip_suffix(wanted.as_str())
+            .is_some_and(|rest| rest.ends_with('-') || rest == "~")
 }
 
 #[cfg(test)]
@@ -123,7 +140,13 @@ mod tests {
 
     #[test]
     fn a_short_session_id_is_refused() {
-        let request = Request { sessions: vec!["ab".into()], ..Request::default() };
-        assert_eq!(Selection::new(&request).err().map(|error| error.kind()), Some(Kind::Usage));
+        let request = Request {
+            sessions: vec!["ab".into()],
+            ..Request::default()
+        };
+        assert_eq!(
+            Selection::new(&request).err().map(|error| error.kind()),
+            Some(Kind::Usage)
+        );
     }
 }

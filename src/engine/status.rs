@@ -90,7 +90,11 @@ pub fn status(context: &Context<'_>, fetch: bool) -> Result<Status> {
         }
         match step.decision {
             Decision::Send => {
-                let action = if step.base.is_some() { Action::Sent } else { Action::Added };
+                let action = if step.base.is_some() {
+                    Action::Sent
+                } else {
+                    Action::Added
+                };
                 outgoing.insert(step.path.clone(), item(action));
             }
             Decision::DeleteThere => {
@@ -105,10 +109,16 @@ pub fn status(context: &Context<'_>, fetch: bool) -> Result<Status> {
             | Decision::KeepLocal
             | Decision::DeleteHere => match open.foresee(step, steps.base) {
                 Ok(Some((Action::Conflict, _))) => {
-                    conflicts.insert(step.path.clone(), open.item(&step.path, Some(step), Action::Conflict, None, &survey));
+                    conflicts.insert(
+                        step.path.clone(),
+                        open.item(&step.path, Some(step), Action::Conflict, None, &survey),
+                    );
                 }
                 Ok(Some((action, _))) => {
-                    incoming.insert(step.path.clone(), open.item(&step.path, Some(step), action, None, &survey));
+                    incoming.insert(
+                        step.path.clone(),
+                        open.item(&step.path, Some(step), action, None, &survey),
+                    );
                 }
                 Ok(None) => {}
                 Err(error) => report.troubles.push(Trouble::at(step.path.clone(), error)),

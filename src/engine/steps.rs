@@ -81,12 +81,18 @@ impl OpenVault {
             rows.insert(row.path.clone(), row);
         }
         if known == base.map(|id| id.to_string()) {
-            return Ok(rows.into_iter().filter_map(|(path, row)| row.agreed.map(|agreed| (path, agreed))).collect());
+            return Ok(rows
+                .into_iter()
+                .filter_map(|(path, row)| row.agreed.map(|agreed| (path, agreed)))
+                .collect());
         }
         tracing::debug!("the index is of another base: reading the base again from the mirror");
         let tree = self.base_tree()?;
-        let blobs: Vec<(FileId, BlobId)> =
-            self.head_changes(None, tree)?.into_iter().filter_map(|(id, (_, new))| new.map(|blob| (id, blob))).collect();
+        let blobs: Vec<(FileId, BlobId)> = self
+            .head_changes(None, tree)?
+            .into_iter()
+            .filter_map(|(id, (_, new))| new.map(|blob| (id, blob)))
+            .collect();
         let (heads, _) = self.open_heads(&blobs)?;
         self.learn_projects(heads.values())?;
         let mut agreed = BTreeMap::new();
@@ -122,13 +128,25 @@ impl OpenVault {
             unreadable: bad.iter().map(|bad| bad.id).collect(),
             tip,
             base: base_tree,
-            losses: Losses { known: base.len(), ..Losses::default() },
+            losses: Losses {
+                known: base.len(),
+                ..Losses::default()
+            },
         };
-        let held: BTreeSet<LogicalPath> = survey.troubles.iter().filter_map(|trouble| trouble.path.clone()).collect();
-        let paths: BTreeSet<&LogicalPath> =
-            base.keys().chain(survey.files.keys()).chain(heads.values().map(|head| &head.path)).collect();
+        let held: BTreeSet<LogicalPath> = survey
+            .troubles
+            .iter()
+            .filter_map(|trouble| trouble.path.clone())
+            .collect();
+        let paths: BTreeSet<&LogicalPath> = base
+            .keys()
+            .chain(survey.files.keys())
+            .chain(heads.values().map(|head| &head.path))
+            .collect();
         for bad in bad {
-            steps.troubles.push(name_bad_head(bad, &paths, |path| self.vault.file_id(path)));
+            steps
+                .troubles
+                .push(name_bad_head(bad, &paths, |path| self.vault.file_id(path)));
         }
         let moved = moved_sessions(self, survey, &base);
         let mut pulled_sessions: BTreeMap<String, LogicalPath> = BTreeMap::new();
@@ -151,7 +169,11 @@ impl OpenVault {
                 }
                 continue;
             };
-            let retention = if moved.contains(path) { Retention::Propagate } else { retention };
+            let retention = if moved.contains(path) {
+                Retention::Propagate
+            } else {
+                retention
+            };
             let decision = decide(
                 agreed.map(|agreed| agreed.hash).as_ref(),
                 local.map(|local| local.hash).as_ref(),
@@ -165,8 +187,14 @@ impl OpenVault {
             if decision == Decision::Nothing {
                 continue;
             }
-            let Some((_, open)) = self.source_of(path) else { continue };
-            let number = self.sources.iter().position(|source| source.source.name() == path.source()).unwrap_or(0);
+            let Some((_, open)) = self.source_of(path) else {
+                continue;
+            };
+            let number = self
+                .sources
+                .iter()
+                .position(|source| source.source.name() == path.source())
+                .unwrap_or(0);
             let project = head.and_then(|head| head.origin.project.as_ref());
             let relative = local.map_or_else(
                 || local_path(open, &survey.projects[number], path, project),
@@ -188,9 +216,20 @@ impl OpenVault {
                 None
             };
             let remote = head.zip(changes.get(&id)).and_then(|(head, (_, blob))| {
-                blob.map(|blob| Version { tree: tip, blob, head: head.clone() })
+                blob.map(|blob| Version {
+                    tree: tip,
+                    blob,
+                    head: head.clone(),
+                })
             });
-            count_losses(&mut steps.losses, decision, kind, local, remote.as_ref().map(|version| &version.head), &hold);
+            count_losses(
+                &mut steps.losses,
+                decision,
+                kind,
+                local,
+                remote.as_ref().map(|version| &version.head),
+                &hold,
+            );
             if decision == Decision::Take
                 && local.is_none()
                 && let Some(session) = transcript_session(open.source.as_ref(), kind, path)
@@ -241,8 +280,12 @@ impl OpenVault {
             return;
         }
         for file in survey.files.values() {
-            let Some((_, open)) = self.source_of(&file.path) else { continue };
-            let Some(session) = transcript_session(open.source.as_ref(), file.kind, &file.path) else { continue };
+            let Some((_, open)) = self.source_of(&file.path) else {
+                continue;
+            };
+            let Some(session) = transcript_session(open.source.as_ref(), file.kind, &file.path) else {
+                continue;
+            };
             let Some(target) = pulled.get(&session) else { continue };
             let leaves = steps
                 .steps
@@ -290,10 +333,14 @@ fn moved_sessions(
     }
     gone.into_iter()
         .filter(|path| {
-            let Some((_, open)) = open_vault.source_of(path) else { return false };
+            let Some((_, open)) = open_vault.source_of(path) else {
+                return false;
+            };
             let session = open.source.session_of(path.relative());
             let folder = open.source.project_folder(path.relative());
-            session.and_then(|session| here.get(&session).copied()).is_some_and(|now| Some(now) != folder)
+            session
+                .and_then(|session| here.get(&session).copied())
+                .is_some_and(|now| Some(now) != folder)
         })
         .cloned()
         .collect()

@@ -74,8 +74,12 @@ impl OpenVault {
     /// # Errors
     /// An index that cannot be used, or an interrupt; single files only make [`Trouble`].
     pub fn survey(&mut self, context: &Context<'_>) -> Result<Survey> {
-        let rows: BTreeMap<LogicalPath, Row> =
-            self.index.rows()?.into_iter().map(|row| (row.path.clone(), row)).collect();
+        let rows: BTreeMap<LogicalPath, Row> = self
+            .index
+            .rows()?
+            .into_iter()
+            .map(|row| (row.path.clone(), row))
+            .collect();
         let mut survey = Survey {
             files: BTreeMap::new(),
             troubles: Vec::new(),
@@ -93,7 +97,9 @@ impl OpenVault {
             }
             survey.live.extend(live_sessions(open.root.path()));
             let projects = project_map(context, &mut self.index, open)?;
-            survey.conflict_files.extend(scan.conflict_files.iter().map(|file| (number, file.clone())));
+            survey
+                .conflict_files
+                .extend(scan.conflict_files.iter().map(|file| (number, file.clone())));
             survey.troubles.extend(
                 std::mem::take(&mut scan.problems)
                     .into_iter()
@@ -112,11 +118,16 @@ impl OpenVault {
                         continue;
                     }
                 };
-                let Some((kind, retention)) = open.source.classify(&found.relative) else { continue };
+                let Some((kind, retention)) = open.source.classify(&found.relative) else {
+                    continue;
+                };
                 if let Some(other) = survey.files.get(&path) {
                     let error = Error::new(
                         Kind::General,
-                        format!("{} and {} are the same file for other machines", found.relative, other.relative),
+                        format!(
+                            "{} and {} are the same file for other machines",
+                            found.relative, other.relative
+                        ),
                     )
                     .hint("give one of the two projects a name of its own under `claude.projects`");
                     survey.troubles.push(Trouble::at(path, error));
@@ -137,7 +148,16 @@ impl OpenVault {
                 match file {
                     Ok(Some((stat, seen, hash, size))) => {
                         let relative = found.relative.clone();
-                        let file = LocalFile { path: path.clone(), relative, kind, retention, stat, seen, hash, size };
+                        let file = LocalFile {
+                            path: path.clone(),
+                            relative,
+                            kind,
+                            retention,
+                            stat,
+                            seen,
+                            hash,
+                            size,
+                        };
                         survey.files.insert(path, file);
                     }
                     // It vanished since the scan.
@@ -155,7 +175,10 @@ impl OpenVault {
     /// The source that a path belongs to, and its number.
     #[must_use]
     pub fn source_of(&self, path: &LogicalPath) -> Option<(usize, &OpenSource)> {
-        self.sources.iter().enumerate().find(|(_, open)| open.source.name() == path.source())
+        self.sources
+            .iter()
+            .enumerate()
+            .find(|(_, open)| open.source.name() == path.source())
     }
 }
 
@@ -187,7 +210,9 @@ pub fn hash_file(
     relative: &str,
     kind: FileKind,
 ) -> Result<Option<(Stat, ContentHash, u64)>> {
-    let Some(mut opened) = open_file(&open.root, relative)? else { return Ok(None) };
+    let Some(mut opened) = open_file(&open.root, relative)? else {
+        return Ok(None);
+    };
     let outgoing = outgoing(open, relative, kind, &mut opened.file, opened.stat.size)?;
     let mut hasher = vault.hasher(path);
     match &outgoing.filtered {
@@ -218,12 +243,17 @@ pub fn open_file(root: &Root, relative: &str) -> Result<Option<local::OpenFile>>
 pub fn outgoing(open: &OpenSource, relative: &str, kind: FileKind, file: &mut File, size: u64) -> Result<Outgoing> {
     let filtered = match kind {
         FileKind::Transcript | FileKind::Log => {
-            return Ok(Outgoing { filtered: None, size: complete_length(file, relative, size)? });
+            return Ok(Outgoing {
+                filtered: None,
+                size: complete_length(file, relative, size)?,
+            });
         }
         FileKind::Text | FileKind::Opaque => return Ok(Outgoing { filtered: None, size }),
         FileKind::Json => {
             let mut bytes = Vec::new();
-            file.take(size).read_to_end(&mut bytes).map_err(|source| cannot_read(relative, source))?;
+            file.take(size)
+                .read_to_end(&mut bytes)
+                .map_err(|source| cannot_read(relative, source))?;
             shareable(open, relative, &bytes).ok_or_else(|| {
                 Error::new(Kind::General, format!("{relative} is not valid JSON"))
                     .hint("mend the file: until then it is left alone on this machine and in the vault")
@@ -231,7 +261,10 @@ pub fn outgoing(open: &OpenSource, relative: &str, kind: FileKind, file: &mut Fi
         }
     };
     let size = filtered.len() as u64;
-    Ok(Outgoing { filtered: Some(filtered), size })
+    Ok(Outgoing {
+        filtered: Some(filtered),
+        size,
+    })
 }
 
 /// Settings without the keys that belong to the machine they are on; `None` where they are not a JSON object that can be edited.
@@ -253,9 +286,13 @@ fn complete_length(file: &mut File, relative: &str, size: u64) -> Result<u64> {
     let mut window = 64 << 10;
     let length = loop {
         let begin = size.saturating_sub(window);
-        file.seek(SeekFrom::Start(begin)).map_err(|source| cannot_read(relative, source))?;
+        file.seek(SeekFrom::Start(begin))
+            .map_err(|source| cannot_read(relative, source))?;
         let mut bytes = Vec::new();
-        file.by_ref().take(size - begin).read_to_end(&mut bytes).map_err(|source| cannot_read(relative, source))?;
+        file.by_ref()
+            .take(size - begin)
+            .read_to_end(&mut bytes)
+            .map_err(|source| cannot_read(relative, source))?;
         // The last line must be whole within the window, unless the window is the whole file or as large as we look.
         match whole_lines(&bytes, begin == 0) {
             Some(length) => break begin + length as u64,
@@ -276,10 +313,14 @@ pub fn hash_prefix(file: &mut File, relative: &str, size: u64, hasher: &mut Cont
     let mut left = size;
     while left > 0 {
         let want = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let got = file.read(&mut buffer[..want]).map_err(|source| cannot_read(relative, source))?;
+        let got = file
+            .read(&mut buffer[..want])
+            .map_err(|source| cannot_read(relative, source))?;
         if got == 0 {
-            return Err(Error::new(Kind::General, format!("{relative} became shorter while it was read"))
-                .hint("run the same command again"));
+            return Err(
+                Error::new(Kind::General, format!("{relative} became shorter while it was read"))
+                    .hint("run the same command again"),
+            );
         }
         hasher.update(&buffer[..got]);
         left -= got as u64;

@@ -96,10 +96,15 @@ pub fn sync_with(
         }
         // Another machine was first. Everybody waits a little longer each time, and not all the same.
         let jitter = u64::from(std::process::id() % 41);
-        context.clock.wait(Duration::from_millis(20 * u64::from(attempt + 1) + jitter));
+        context
+            .clock
+            .wait(Duration::from_millis(20 * u64::from(attempt + 1) + jitter));
     }
-    Err(Error::new(Kind::Network, format!("other devices pushed first {} times in a row", retries + 1))
-        .hint("nothing is lost: run the same command again in a moment"))
+    Err(Error::new(
+        Kind::Network,
+        format!("other devices pushed first {} times in a row", retries + 1),
+    )
+    .hint("nothing is lost: run the same command again in a moment"))
 }
 
 /// Says what [`sync`] would do, on a copy of the mirror's refs and of the index that is thrown away.
@@ -115,7 +120,10 @@ fn preview(
             .caused_by(source)
     })?;
     open.divert(scratch.path())?;
-    let mut report = Report { dry_run: true, ..Report::default() };
+    let mut report = Report {
+        dry_run: true,
+        ..Report::default()
+    };
     context.progress.begin(Phase::Receive, 0, 0);
     open.fetch(remote)?;
     context.progress.end();
@@ -151,7 +159,11 @@ fn preview(
         }
     }
     if options.direction != Direction::Pull {
-        for step in steps.steps.values().filter(|step| step.hold.is_none() && !decided.contains(&step.path)) {
+        for step in steps
+            .steps
+            .values()
+            .filter(|step| step.hold.is_none() && !decided.contains(&step.path))
+        {
             let action = match step.decision {
                 Decision::Send if step.base.is_some() => Action::Sent,
                 Decision::Send => Action::Added,
@@ -178,8 +190,11 @@ fn check_breaker(context: &Context<'_>, options: &SyncOptions, steps: &Steps) ->
     if losses.shrunk > 0 {
         what.push(format!("replace {} sessions by shorter ones", losses.shrunk));
     }
-    Err(Error::new(Kind::General, format!("this would {}: stopped before anything was changed", what.join(" and ")))
-        .hint("look with `csync status`; if it is meant, run the command again with --allow-deletions"))
+    Err(Error::new(
+        Kind::General,
+        format!("this would {}: stopped before anything was changed", what.join(" and ")),
+    )
+    .hint("look with `csync status`; if it is meant, run the command again with --allow-deletions"))
 }
 
 impl OpenVault {
@@ -201,7 +216,12 @@ impl OpenVault {
         let mut survey = self.survey(context)?;
         report.files_read += survey.files_read;
         let mut steps = self.steps(&survey, &options.selection)?;
-        self.learn_projects(steps.steps.values().filter_map(|step| step.remote.as_ref().map(|v| &v.head)))?;
+        self.learn_projects(
+            steps
+                .steps
+                .values()
+                .filter_map(|step| step.remote.as_ref().map(|v| &v.head)),
+        )?;
         check_breaker(context, options, &steps)?;
 
         let pulled = steps.steps.values().any(|step| step.decision.remote_changed());
@@ -260,7 +280,13 @@ impl OpenVault {
             match step.and_then(|step| step.remote.as_ref()) {
                 Some(version) => {
                     let hash = agreed.unwrap_or(version.head.hash);
-                    base.insert(path.clone(), Agreed { head: version.blob, hash });
+                    base.insert(
+                        path.clone(),
+                        Agreed {
+                            head: version.blob,
+                            hash,
+                        },
+                    );
                 }
                 None => {
                     base.remove(path);
@@ -279,8 +305,10 @@ impl OpenVault {
         let (tip, tip_tree) = self.tip()?;
         let old = self.mirror.get(Pointer::Base)?;
         let old_tree = self.base_tree()?;
-        let agreed: BTreeMap<FileId, &Agreed> =
-            base.iter().map(|(path, agreed)| (self.vault.file_id(path), agreed)).collect();
+        let agreed: BTreeMap<FileId, &Agreed> = base
+            .iter()
+            .map(|(path, agreed)| (self.vault.file_id(path), agreed))
+            .collect();
         let mut edits: Vec<TreeEdit> = Vec::new();
         for (id, (before, now)) in self.head_changes(old_tree, Some(tip_tree))? {
             let wanted = agreed.get(&id).map(|agreed| agreed.head);
@@ -310,10 +338,17 @@ impl OpenVault {
 
     /// Makes the index say what is here and what is agreed. Only differences are written.
     pub(super) fn remember(&mut self, survey: &Survey, base: &BTreeMap<LogicalPath, Agreed>) -> Result<()> {
-        let mut old: BTreeMap<LogicalPath, Row> =
-            self.index.rows()?.into_iter().map(|row| (row.path.clone(), row)).collect();
-        let troubled: BTreeSet<&LogicalPath> =
-            survey.troubles.iter().filter_map(|trouble| trouble.path.as_ref()).collect();
+        let mut old: BTreeMap<LogicalPath, Row> = self
+            .index
+            .rows()?
+            .into_iter()
+            .map(|row| (row.path.clone(), row))
+            .collect();
+        let troubled: BTreeSet<&LogicalPath> = survey
+            .troubles
+            .iter()
+            .filter_map(|trouble| trouble.path.as_ref())
+            .collect();
         let mut upserts = Vec::new();
         let paths: BTreeSet<&LogicalPath> = survey.files.keys().chain(base.keys()).collect();
         for path in paths {
@@ -322,7 +357,10 @@ impl OpenVault {
             let row = match (survey.files.get(path), &before) {
                 (Some(file), _) => row(file, agreed),
                 // Not here any more, or not readable now: what was known of it is kept.
-                (None, Some(before)) => Row { agreed, ..before.clone() },
+                (None, Some(before)) => Row {
+                    agreed,
+                    ..before.clone()
+                },
                 (None, None) => absent(path, agreed.expect("it is here or agreed on")),
             };
             if before.as_ref() != Some(&row) {
@@ -355,8 +393,10 @@ impl OpenVault {
         report: &mut Report,
     ) -> Result<bool> {
         let (tip, tip_tree) = self.tip()?;
-        let unsettled: BTreeSet<FileId> =
-            self.head_changes(self.base_tree()?, Some(tip_tree))?.into_keys().collect();
+        let unsettled: BTreeSet<FileId> = self
+            .head_changes(self.base_tree()?, Some(tip_tree))?
+            .into_keys()
+            .collect();
         let mut outbound = Vec::new();
         for file in survey.files.values() {
             let agreed = base.get(&file.path);
@@ -366,7 +406,9 @@ impl OpenVault {
             if agreed.is_some_and(|agreed| agreed.hash == file.hash)
                 || unsettled.contains(&id)
                 || steps.unreadable.contains(&id)
-                || !options.selection.includes(&file.path, &file.relative, session.as_deref(), open)
+                || !options
+                    .selection
+                    .includes(&file.path, &file.relative, session.as_deref(), open)
             {
                 continue;
             }
@@ -445,7 +487,13 @@ impl OpenVault {
         deleted: &[LogicalPath],
     ) -> Result<()> {
         for file in sent {
-            base.insert(file.path.clone(), Agreed { head: file.head, hash: file.hash });
+            base.insert(
+                file.path.clone(),
+                Agreed {
+                    head: file.head,
+                    hash: file.hash,
+                },
+            );
             survey.files.insert(file.path.clone(), file.file.clone());
         }
         for path in deleted {
@@ -467,7 +515,11 @@ impl OpenVault {
         if self.mirror.entry(before_tree, layout::MEMBERS)? == self.mirror.entry(now_tree, layout::MEMBERS)? {
             return Ok(Vec::new());
         }
-        let known: BTreeSet<_> = self.members(before_tree)?.into_iter().map(|member| member.key).collect();
+        let known: BTreeSet<_> = self
+            .members(before_tree)?
+            .into_iter()
+            .map(|member| member.key)
+            .collect();
         Ok(self
             .members(now_tree)?
             .into_iter()
@@ -506,7 +558,13 @@ fn row(file: &LocalFile, agreed: Option<Agreed>) -> Row {
 
 /// A row for what is agreed on and not here: no stat that a file could have.
 fn absent(path: &LogicalPath, agreed: Agreed) -> Row {
-    let stat = Stat { size: 0, modified: Timestamp(0), changed: Timestamp(0), inode: 0, mode: 0 };
+    let stat = Stat {
+        size: 0,
+        modified: Timestamp(0),
+        changed: Timestamp(0),
+        inode: 0,
+        mode: 0,
+    };
     Row {
         path: path.clone(),
         relative: String::new(),
@@ -528,8 +586,12 @@ fn trust_what_was_written<'p>(
 ) -> Result<()> {
     context.clock.wait(Stat::TICK);
     for path in written {
-        let Some((_, source)) = open.source_of(path) else { continue };
-        let Some(file) = survey.files.get_mut(path) else { continue };
+        let Some((_, source)) = open.source_of(path) else {
+            continue;
+        };
+        let Some(file) = survey.files.get_mut(path) else {
+            continue;
+        };
         let seen = context.timestamp();
         if file.stat.is_racy(file.seen) && source.root.stat(&file.relative)? == Some(file.stat) {
             file.seen = seen;

@@ -16,7 +16,8 @@ pub(super) fn title(root: &Root, local: &LocalFile) -> Option<String> {
     file.by_ref().take(WINDOW).read_to_end(&mut head).ok()?;
     let mut tail = Vec::new();
     if local.stat.size > WINDOW {
-        file.seek(SeekFrom::Start(local.stat.size.saturating_sub(WINDOW))).ok()?;
+        file.seek(SeekFrom::Start(local.stat.size.saturating_sub(WINDOW)))
+            .ok()?;
         file.take(WINDOW).read_to_end(&mut tail).ok()?;
     }
     describe(&head, &tail).title

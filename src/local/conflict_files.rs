@@ -13,7 +13,13 @@ pub fn conflict_files_of(root: &Root, relative: &str) -> Vec<String> {
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|other| conflict_base(other) == Some(name))
-        .map(|other| if folder.is_empty() { other } else { format!("{folder}/{other}") })
+        .map(|other| {
+            if folder.is_empty() {
+                other
+            } else {
+                format!("{folder}/{other}")
+            }
+        })
         .collect();
     found.sort();
     found
@@ -40,7 +46,10 @@ mod tests {
         let root = Root::open(folder.path()).unwrap();
         assert_eq!(
             conflict_files_of(&root, "agents/a.md"),
-            ["agents/a.md.conflict.20261120-101400", "agents/a.md.conflict.20261120-101500"]
+            [
+                "agents/a.md.conflict.20261120-101400",
+                "agents/a.md.conflict.20261120-101500"
+            ]
         );
         assert!(conflict_files_of(&root, "CLAUDE.md").is_empty());
     }

@@ -55,6 +55,9 @@ pub struct ReadOnly;
 
 impl Faults for ReadOnly {
     fn before(&self, _operation: Operation, _path: &Path) -> io::Result<()> {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, "nothing is changed in a dry run"))
+        Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "nothing is changed in a dry run",
+        ))
     }
 }

@@ -4,7 +4,6 @@
 //! at the disk (which projects live here, which sessions are running) stands in free functions beside it, so that the
 //! engine decides when that is paid for.
 
-
 pub mod claude;
 
 use crate::core::kind::{FileKind, Retention};

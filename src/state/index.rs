@@ -115,7 +115,10 @@ impl Index {
     /// # Errors
     /// The copy cannot be written.
     pub fn scratch(&self, file: &Path) -> Result<Self, StateError> {
-        let copied = self.connection.borrow().execute("VACUUM INTO ?1", [file.to_string_lossy()]);
+        let copied = self
+            .connection
+            .borrow()
+            .execute("VACUUM INTO ?1", [file.to_string_lossy()]);
         copied.map_err(|source| StateError::Database {
             path: file.to_owned(),
             source,

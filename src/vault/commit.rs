@@ -87,10 +87,12 @@ impl Vault {
 /// # Errors
 /// [`VaultError::Damaged`] when it is no message of csync.
 pub fn generation_of(message: &str) -> Result<Generation, VaultError> {
-    parse(message).map(|(generation, _)| generation).ok_or(VaultError::Damaged {
-        thing: Thing::Commit,
-        why: "its message is not csync's",
-    })
+    parse(message)
+        .map(|(generation, _)| generation)
+        .ok_or(VaultError::Damaged {
+            thing: Thing::Commit,
+            why: "its message is not csync's",
+        })
 }
 
 fn parse(message: &str) -> Option<(Generation, Seal)> {

@@ -46,7 +46,12 @@ impl Run {
         let items = json["items"].as_array().expect("items");
         items
             .iter()
-            .map(|item| (item["action"].as_str().unwrap().to_owned(), item["path"].as_str().unwrap().to_owned()))
+            .map(|item| {
+                (
+                    item["action"].as_str().unwrap().to_owned(),
+                    item["path"].as_str().unwrap().to_owned(),
+                )
+            })
             .collect()
     }
 }
@@ -64,7 +69,11 @@ impl Machine {
     /// A machine with an empty home at `home`.
     pub fn new(name: &str, home: PathBuf) -> Self {
         std::fs::create_dir_all(home.join(".claude")).unwrap();
-        Self { name: name.to_owned(), home, variables: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            home,
+            variables: Vec::new(),
+        }
     }
 
     /// The same machine with a variable set for all its runs.
@@ -76,7 +85,8 @@ impl Machine {
     /// Sets a variable for all later runs.
     pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
         self.variables.retain(|(other, _)| other != name);
-        self.variables.push((name.to_owned(), value.as_ref().to_str().unwrap().to_owned()));
+        self.variables
+            .push((name.to_owned(), value.as_ref().to_str().unwrap().to_owned()));
     }
 
     /// The command, to be started by the caller.
@@ -131,7 +141,11 @@ impl Machine {
     /// Appends to a file in Claude Code's folder.
     pub fn append(&self, relative: &str, content: impl AsRef<[u8]>) {
         use std::io::Write;
-        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(self.path(relative)).unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(self.path(relative))
+            .unwrap();
         file.write_all(content.as_ref()).unwrap();
     }
 
@@ -188,8 +202,12 @@ impl Machine {
     /// The folder that Claude Code would use for a project under this home.
     pub fn project(&self, under_home: &str) -> String {
         let path = self.home.canonicalize().unwrap().join(under_home);
-        let slug: String =
-            path.to_str().unwrap().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let slug: String = path
+            .to_str()
+            .unwrap()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
         format!("projects/{slug}")
     }
 
@@ -204,7 +222,9 @@ pub fn files_below(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>>
     let mut files = std::collections::BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(&next) else { continue };
+        let Ok(entries) = std::fs::read_dir(&next) else {
+            continue;
+        };
         for entry in entries {
             let path = entry.unwrap().path();
             if path.is_dir() && !path.is_symlink() {
@@ -242,15 +262,25 @@ impl TwoMachines {
     pub fn apart() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let remote = folder.path().join("remote.git");
-        git(folder.path(), &["init", "--quiet", "--bare", "--initial-branch=main", "remote.git"]);
+        git(
+            folder.path(),
+            &["init", "--quiet", "--bare", "--initial-branch=main", "remote.git"],
+        );
         let ana = Machine::new("ana", folder.path().join("home/ana"));
         let bob = Machine::new("bob", folder.path().join("users/bob"));
-        Self { folder, ana, bob, remote }
+        Self {
+            folder,
+            ana,
+            bob,
+            remote,
+        }
     }
 
     /// Both join.
     pub fn join(&self) {
-        self.ana.csync(&["init", self.remote(), "--device", "ana's laptop", "--no-passphrase"]).ok();
+        self.ana
+            .csync(&["init", self.remote(), "--device", "ana's laptop", "--no-passphrase"])
+            .ok();
         self.join_with_identity(&self.bob, "bob's desk");
     }
 
@@ -258,7 +288,9 @@ impl TwoMachines {
     pub fn join_with_identity(&self, machine: &Machine, device: &str) {
         let identity = self.ana.identity();
         let identity = identity.to_str().unwrap();
-        machine.csync(&["init", self.remote(), "--device", device, "--identity", identity]).ok();
+        machine
+            .csync(&["init", self.remote(), "--device", device, "--identity", identity])
+            .ok();
     }
 
     /// A third machine, joined.
@@ -288,7 +320,10 @@ impl TwoMachines {
 
     /// How many commits the remote has.
     pub fn commits(&self) -> usize {
-        git(&self.remote, &["rev-list", "--count", "refs/heads/main"]).trim().parse().unwrap()
+        git(&self.remote, &["rev-list", "--count", "refs/heads/main"])
+            .trim()
+            .parse()
+            .unwrap()
     }
 }
 
@@ -315,7 +350,9 @@ pub fn git_command(folder: &Path, arguments: &[&str]) -> Command {
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .stdin(Stdio::null());
     for name in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{name}_NAME"), "test").env(format!("GIT_{name}_EMAIL"), "test@localhost");
+        command
+            .env(format!("GIT_{name}_NAME"), "test")
+            .env(format!("GIT_{name}_EMAIL"), "test@localhost");
     }
     command
 }

@@ -70,7 +70,10 @@ fn show(shell: &Shell, origin: bool, as_json: bool) -> Result<Option<Kind>> {
     }
     let mut text = String::new();
     for entry in entries {
-        let value = entry.value.as_ref().map_or_else(|| "(not set)".to_owned(), ToString::to_string);
+        let value = entry
+            .value
+            .as_ref()
+            .map_or_else(|| "(not set)".to_owned(), ToString::to_string);
         let _ = write!(text, "{:<18} {}", entry.setting.key, sanitize::line(&value));
         if origin {
             let _ = write!(text, "  ({})", sanitize::line(&entry.origin.to_string()));

@@ -20,7 +20,10 @@ use crate::error::{Error, Kind, Result};
 
 /// Runs the command.
 pub fn run(shell: &Shell, arguments: ConflictsArgs) -> Result<Option<Kind>> {
-    let limits = Limits { paths: arguments.paths.clone(), ..Limits::default() };
+    let limits = Limits {
+        paths: arguments.paths.clone(),
+        ..Limits::default()
+    };
     let selection = super::selection(shell, &limits)?;
     let context = shell.context(arguments.json);
     let mut conflicts = Conflicts::find(&context, &selection)?;
@@ -64,7 +67,9 @@ fn listed(shell: &Shell, items: &[ConflictItem]) -> String {
     for item in items {
         text.push_str(&described(shell, item));
     }
-    text.push_str("\nRun `csync conflicts` on a terminal to go through them, or `csync conflicts --keep local|remote`.\n");
+    text.push_str(
+        "\nRun `csync conflicts` on a terminal to go through them, or `csync conflicts --keep local|remote`.\n",
+    );
     text
 }
 
@@ -72,7 +77,11 @@ fn listed(shell: &Shell, items: &[ConflictItem]) -> String {
 fn described(shell: &Shell, item: &ConflictItem) -> String {
     let mut text = format!("\n  {}\n", summary::name(&item.item));
     let _ = writeln!(text, "    here   {}  {}", side(shell, item.local), path(&item.file));
-    let device = item.item.device.as_deref().map_or_else(String::new, |d| format!("from {}", sanitize::line(d)));
+    let device = item
+        .item
+        .device
+        .as_deref()
+        .map_or_else(String::new, |d| format!("from {}", sanitize::line(d)));
     let _ = writeln!(text, "    vault  {}  {device}", side(shell, item.remote));
     for beside in &item.beside {
         let _ = writeln!(text, "           its copy is at {}", path(beside));
@@ -88,7 +97,12 @@ fn side(shell: &Shell, side: Option<(u64, Timestamp)>) -> String {
     match side {
         Some((size, modified)) => {
             let times = shell.times();
-            format!("{:>9}, {} ({})", sizes::size(size), times.moment(modified), times.ago(modified))
+            format!(
+                "{:>9}, {} ({})",
+                sizes::size(size),
+                times.moment(modified),
+                times.ago(modified)
+            )
         }
         None => "deleted".to_owned(),
     }
@@ -117,11 +131,16 @@ fn keep_all(
         }
     }
     if as_json {
-        let left: Vec<_> = failed.iter().map(|(path, error)| json!({"path": path, "error": error.to_string()})).collect();
+        let left: Vec<_> = failed
+            .iter()
+            .map(|(path, error)| json!({"path": path, "error": error.to_string()}))
+            .collect();
         shell.print_json(&json!({"version": 1, "resolved": resolved, "left": left}))?;
     } else {
         let count = sizes::count(resolved.len() as u64, "conflict", "conflicts");
-        shell.tell(&format!("Resolved {count}. Run `csync sync` to tell the other devices.\n"));
+        shell.tell(&format!(
+            "Resolved {count}. Run `csync sync` to tell the other devices.\n"
+        ));
     }
     for (_, error) in &failed {
         shell.fail(error);
@@ -139,19 +158,45 @@ fn ask(
 ) -> Result<Option<Kind>> {
     let mut resolved = 0;
     'items: for (number, item) in items.iter().enumerate() {
-        shell.tell(&format!("\nConflict {} of {}:{}", number + 1, items.len(), described(shell, item)));
+        shell.tell(&format!(
+            "\nConflict {} of {}:{}",
+            number + 1,
+            items.len(),
+            described(shell, item)
+        ));
         let mut choices = vec![
-            Choice { key: 'l', label: "keep what is here" },
-            Choice { key: 'r', label: "keep the vault's version" },
+            Choice {
+                key: 'l',
+                label: "keep what is here",
+            },
+            Choice {
+                key: 'r',
+                label: "keep the vault's version",
+            },
         ];
         if item.both {
-            choices.push(Choice { key: 'b', label: "keep both" });
+            choices.push(Choice {
+                key: 'b',
+                label: "keep both",
+            });
         }
         choices.extend([
-            Choice { key: 'd', label: "show the difference" },
-            Choice { key: 'e', label: "edit what is here" },
-            Choice { key: 's', label: "skip" },
-            Choice { key: 'q', label: "quit" },
+            Choice {
+                key: 'd',
+                label: "show the difference",
+            },
+            Choice {
+                key: 'e',
+                label: "edit what is here",
+            },
+            Choice {
+                key: 's',
+                label: "skip",
+            },
+            Choice {
+                key: 'q',
+                label: "quit",
+            },
         ]);
         let keep = loop {
             context.check_stop()?;
@@ -162,9 +207,8 @@ fn ask(
                 'd' => {
                     let difference = conflicts.difference(&item.item.path)?;
                     let pager = Pager::choose(&shell.config, &shell.environment, &shell.terminal, no_pager);
-                    pager::show(pager.as_ref(), |out| show(shell, &difference, false, out)).map_err(|source| {
-                        Error::new(Kind::General, "cannot show the difference").caused_by(source)
-                    })?;
+                    pager::show(pager.as_ref(), |out| show(shell, &difference, false, out))
+                        .map_err(|source| Error::new(Kind::General, "cannot show the difference").caused_by(source))?;
                 }
                 'e' => {
                     if edit(shell, &item.file)? {
@@ -182,7 +226,9 @@ fn ask(
     }
     let left = items.len() - resolved;
     let resolved = sizes::count(resolved as u64, "conflict", "conflicts");
-    shell.tell(&format!("\nResolved {resolved}, {left} left. Run `csync sync` to tell the other devices.\n"));
+    shell.tell(&format!(
+        "\nResolved {resolved}, {left} left. Run `csync sync` to tell the other devices.\n"
+    ));
     Ok((left > 0).then_some(Kind::Conflicts))
 }
 

@@ -18,8 +18,11 @@ pub fn run(topic: &[String]) -> Result<Option<Kind>> {
             let mut command = &mut root;
             for name in topic {
                 command = command.find_subcommand_mut(name).ok_or_else(|| {
-                    Error::new(Kind::Usage, format!("there is no command or topic `{}`", topic.join(" ")))
-                        .hint("`csync help` lists the commands; the topics are: exit-codes")
+                    Error::new(
+                        Kind::Usage,
+                        format!("there is no command or topic `{}`", topic.join(" ")),
+                    )
+                    .hint("`csync help` lists the commands; the topics are: exit-codes")
                 })?;
             }
             command.render_long_help().to_string()

@@ -34,7 +34,10 @@ pub fn run(shell: &Shell, arguments: InitArgs) -> Result<Option<Kind>> {
         local = answer.trim().is_empty();
         url = (!local).then(|| answer.trim().to_owned());
     }
-    let device = match arguments.device.or_else(|| shell.config.device.clone().map(String::from)) {
+    let device = match arguments
+        .device
+        .or_else(|| shell.config.device.clone().map(String::from))
+    {
         Some(device) => device,
         None if prompter.is_there() => prompter.text(
             "Name of this device",
@@ -50,7 +53,11 @@ pub fn run(shell: &Shell, arguments: InitArgs) -> Result<Option<Kind>> {
         local,
         device,
         identity: arguments.identity.map(|file| shell.environment.resolve(&file)),
-        claude: arguments.source.into_iter().next_back().map(|(_, folder)| shell.environment.resolve(&folder)),
+        claude: arguments
+            .source
+            .into_iter()
+            .next_back()
+            .map(|(_, folder)| shell.environment.resolve(&folder)),
     };
     let mut passphrase = Asked {
         shell,
@@ -86,7 +93,11 @@ fn told(done: &Initialised, local: bool) -> String {
             "Joined the vault in {remote} ({}).\n\
              This machine sees it for the first time, so it cannot know whether the host offers its newest state;\n\
              from now on it notices when the host goes back in time.\n",
-            done.members.iter().map(|name| sanitize::line(name).into_owned()).collect::<Vec<_>>().join(", ")
+            done.members
+                .iter()
+                .map(|name| sanitize::line(name).into_owned())
+                .collect::<Vec<_>>()
+                .join(", ")
         )
     };
     text.push_str(&format!("This device's key is in {identity}: keep it to yourself.\n"));
@@ -142,10 +153,10 @@ impl Passphrase for Asked<'_> {
     fn enter(&mut self) -> Result<SecretString> {
         match self.given()? {
             Some(passphrase) => Ok(passphrase),
-            None => self
-                .shell
-                .prompter
-                .passphrase("Passphrase of the vault", "--passphrase-file FILE, CSYNC_PASSPHRASE or --identity FILE"),
+            None => self.shell.prompter.passphrase(
+                "Passphrase of the vault",
+                "--passphrase-file FILE, CSYNC_PASSPHRASE or --identity FILE",
+            ),
         }
     }
 }
@@ -154,12 +165,15 @@ impl Passphrase for Asked<'_> {
 fn read_first_line(file: &Path, from_stdin: bool) -> Result<SecretString> {
     /// Enough for every passphrase; a wrong file is not read to its end.
     const LONGEST: u64 = 64 << 10;
-    let cannot = |source| {
-        Error::new(Kind::Key, format!("cannot read the passphrase from {}", file.display())).caused_by(source)
-    };
+    let cannot =
+        |source| Error::new(Kind::Key, format!("cannot read the passphrase from {}", file.display())).caused_by(source);
     let mut text = String::new();
     if from_stdin {
-        std::io::stdin().lock().take(LONGEST).read_to_string(&mut text).map_err(cannot)?;
+        std::io::stdin()
+            .lock()
+            .take(LONGEST)
+            .read_to_string(&mut text)
+            .map_err(cannot)?;
     } else {
         std::fs::File::open(file)
             .and_then(|file| file.take(LONGEST).read_to_string(&mut text))

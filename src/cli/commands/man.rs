@@ -12,7 +12,11 @@ pub fn run(folder: &Path) -> Result<Option<Kind>> {
     std::fs::create_dir_all(folder)
         .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
         .map_err(|source| {
-            Error::new(Kind::General, format!("cannot write the man pages into {}", folder.display())).caused_by(source)
+            Error::new(
+                Kind::General,
+                format!("cannot write the man pages into {}", folder.display()),
+            )
+            .caused_by(source)
         })?;
     Ok(None)
 }

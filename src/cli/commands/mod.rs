@@ -29,7 +29,12 @@ pub fn run(shell: &Shell, command: Command) -> Result<Option<Kind>> {
         Command::Config(command) => config::run(shell, command),
         Command::Completions { shell: kind } => {
             let mut script = Vec::new();
-            clap_complete::generate(kind, &mut <Cli as clap::CommandFactory>::command(), "csync", &mut script);
+            clap_complete::generate(
+                kind,
+                &mut <Cli as clap::CommandFactory>::command(),
+                "csync",
+                &mut script,
+            );
             shell.print(&String::from_utf8_lossy(&script)).map(|()| None)
         }
         Command::Demo(arguments) => demo::run(shell, arguments),

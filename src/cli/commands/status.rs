@@ -54,7 +54,9 @@ fn as_text(shell: &Shell, status: &Status) -> String {
     let last = status.last_sync.as_deref().map_or_else(
         || "never".to_owned(),
         |last| match chrono::DateTime::parse_from_rfc3339(last) {
-            Ok(time) => shell.times().ago(Timestamp(time.timestamp_nanos_opt().unwrap_or_default())),
+            Ok(time) => shell
+                .times()
+                .ago(Timestamp(time.timestamp_nanos_opt().unwrap_or_default())),
             Err(_) => sanitize::line(last).into_owned(),
         },
     );
@@ -66,7 +68,10 @@ fn as_text(shell: &Shell, status: &Status) -> String {
         0 => writeln!(text, "Files      {files}"),
         evicted => {
             let evicted = sizes::count(evicted as u64, "more", "more");
-            writeln!(text, "Files      {files} here; {evicted} only in the vault, swept here by the agent")
+            writeln!(
+                text,
+                "Files      {files} here; {evicted} only in the vault, swept here by the agent"
+            )
         }
     };
     let mut section = |title: &str, items: &[Item]| {
@@ -80,7 +85,11 @@ fn as_text(shell: &Shell, status: &Status) -> String {
     section("Waiting:", &status.held);
     if status.is_clean() {
         text.push_str("\nEverything is in sync");
-        text.push_str(if status.fetched { ".\n" } else { ", as far as this machine has seen (--fetch asks the remote).\n" });
+        text.push_str(if status.fetched {
+            ".\n"
+        } else {
+            ", as far as this machine has seen (--fetch asks the remote).\n"
+        });
     } else if !status.conflicts.is_empty() {
         text.push_str("\nRun `csync conflicts`, then `csync sync`.\n");
     } else {

@@ -21,7 +21,9 @@ pub fn run(shell: &Shell, arguments: SyncArgs, direction: Direction) -> Result<O
         shell.print(&summary::report(shell, &report))?;
     }
     for name in &report.new_members {
-        shell.warn(&format!("{name} was added to this vault by another device; if you do not know it, see SECURITY.md"));
+        shell.warn(&format!(
+            "{name} was added to this vault by another device; if you do not know it, see SECURITY.md"
+        ));
     }
     for trouble in &report.troubles {
         shell.fail(&trouble.error);

@@ -4,7 +4,6 @@
 //! [`Conflict`], which is a value: the caller writes it down for a person to decide. Swapping `ours` and `theirs` swaps
 //! labels only (for text and JSON: also whose order and format is kept), so that all machines come to the same bytes.
 
-
 mod align;
 mod branch;
 mod gate;

@@ -1,0 +1,1 @@
+//! Corrupt files, hostile names, full disks: one clear error each, and nothing lost.

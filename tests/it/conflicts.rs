@@ -1,0 +1,1 @@
+//! What cannot merge: the conflict file, the list, the decision.

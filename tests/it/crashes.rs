@@ -1,0 +1,1 @@
+//! Kills and faults at every instant: files are wholly old or wholly new, and the next run goes on.

@@ -1,0 +1,1 @@
+//! A host that forges, swaps, replays and rolls back.

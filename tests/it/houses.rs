@@ -1,0 +1,1 @@
+//! The rooms of the source, and who may import whom.

@@ -1,0 +1,1 @@
+//! init: a new vault, joining, passphrases, wrong keys.

@@ -1,0 +1,30 @@
+//! Stories of whole machines: the real program, real Git repositories, real files. One binary, so that it links once.
+//!
+//! Each promise of the project is a test that carries its number, such as `p05_a_kill_leaves_old_or_new`.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    dead_code
+)]
+
+mod machines;
+
+mod bad_input;
+mod conflicts;
+mod crashes;
+mod damage;
+mod formats;
+mod hostile_host;
+mod houses;
+mod joining;
+mod merging;
+mod operations;
+mod projects;
+mod races;
+mod round_trip;
+mod secrecy;
+mod settings;
+mod surface;
+mod sweep;

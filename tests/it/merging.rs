@@ -1,0 +1,1 @@
+//! Work on two machines at once.

@@ -1,0 +1,1 @@
+//! Two at once: on one machine, and from two machines.

@@ -1,0 +1,1 @@
+//! What the host, the logs and the child processes never see.

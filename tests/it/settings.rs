@@ -1,0 +1,1 @@
+//! settings.json: what belongs to the machine stays there.

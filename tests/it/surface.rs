@@ -1,0 +1,1 @@
+//! The command line as a person sees it: help, errors, JSON, exit codes, the reference.

@@ -1,0 +1,1 @@
+//! What vanishes: swept sessions, deleted files, sessions that moved, the breaker.
