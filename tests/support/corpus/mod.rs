@@ -1,27 +1,34 @@
 //! Homes full of synthetic sessions, for tests, benches and `examples/corpus.rs`.
 //!
 //! Everything is made of word lists; nothing was anybody's. Sizes, kinds of lines, their order and their repetitions follow
-//! measurements of 729 real Claude Code sessions. The same [`Corpus`] writes the same bytes on every machine.
+//! measurements of 729 real Claude Code sessions. The same [`Corpus`] writes the same bytes again; on another system a length may differ,
+//! since its logarithms may.
 
 #![allow(dead_code)] // each user takes a part
 
+pub mod grow;
 pub mod random;
 pub mod session;
 pub mod words;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+#[allow(unused_imports)] // each user takes a part
+pub use grow::append_turn;
 use random::Random;
-use session::{Conversation, Shape, milliseconds, timestamp};
+use session::{Conversation, Shape};
 use words::Project;
 
 /// What stands in every file that must never be synced, followed by the file's name.
 pub const CANARY: &str = "CANARY-MUST-STAY-HERE";
 
-/// The time of the first session: 2026-01-05T09:00:00Z, in milliseconds since 1970.
-const BEGINNING: i64 = 1_767_603_600_000;
+/// The time of the first session: 2025-01-06T09:00:00Z, in milliseconds since 1970.
+const BEGINNING: i64 = 1_736_154_000_000;
+
+/// Within how many milliseconds all sessions begin: none may end in the future, which no real file does.
+const SPAN: i64 = 200 * 86_400_000;
 
 /// Below this share of their natural length lines are not shortened further; there are fewer instead.
 const SHORTEST: f64 = 0.15;
@@ -118,7 +125,7 @@ impl Corpus {
             "parser",
             "docs.v2",
         ];
-        let count = (self.sessions / 7).max(2).min(self.sessions.max(2));
+        let count = (self.sessions / 7).clamp(2, 500);
         (0..count)
             .map(|number| {
                 let name = NAMES[number % NAMES.len()];
@@ -171,7 +178,7 @@ impl Corpus {
             session: id.clone(),
             cwd,
             agent: None,
-            begun: BEGINNING + number as i64 * 5_400_000,
+            begun: BEGINNING + number as i64 * (SPAN / self.sessions.max(1) as i64).min(5_400_000),
             boilerplate: match self.compact {
                 true => 0,
                 false if random.happens(0.25) => 0,
@@ -314,7 +321,7 @@ impl Corpus {
 pub const SECRETS: &[&str] = &[
     ".credentials.json",
     ".claude.json.backup",
-    "backups/.claude.json.backup.1767603600000",
+    "backups/.claude.json.backup.1736154000000",
     "remote-settings.json",
     "policy-limits.json",
     "sessions/4194304.json",
@@ -429,67 +436,6 @@ pub fn session(seed: u64, bytes: usize) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// Goes on with the transcript at `path` by exactly `lines` lines: a prompt that follows its newest line, what the agent does, and, where there are two
-/// or more, the line that names the new end. An unfinished last line is closed first, as the agent does. Gives the bytes that were added.
-pub fn append_turn(path: &Path, lines: usize, seed: u64) -> io::Result<u64> {
-    let mut file = OpenOptions::new().read(true).append(true).open(path)?;
-    let length = file.metadata()?.len();
-    let mut window = Vec::new();
-    file.seek(SeekFrom::Start(length.saturating_sub(4 << 20)))?;
-    file.read_to_end(&mut window)?;
-    let text = String::from_utf8_lossy(&window);
-    let newest = |key: &str| {
-        let mark = format!("\"{key}\":\"");
-        text.rmatch_indices(&mark)
-            .find_map(|(at, _)| text[at + mark.len()..].split_once('"'))
-            .map(|(value, _)| value.to_owned())
-    };
-    let project = Project::new("code/app".to_owned(), Random::new(seed));
-    let shape = Shape {
-        session: newest("sessionId").unwrap_or_default(),
-        cwd: newest("cwd").unwrap_or_else(|| "/home/ana/code/app".to_owned()),
-        agent: newest("agentId"),
-        begun: BEGINNING,
-        boilerplate: 0,
-        image: false,
-        compact: false,
-        scale: 0.3,
-    };
-    let time = newest("timestamp")
-        .and_then(|text| milliseconds(&text))
-        .unwrap_or(BEGINNING);
-    let mut conversation = Conversation::after(shape, &project, Random::new(seed), newest("uuid"), time);
-
-    let mut out = if text.is_empty() || text.ends_with('\n') {
-        String::new()
-    } else {
-        "\n".to_owned()
-    };
-    let glue = out.len();
-    let closing = usize::from(lines >= 2);
-    while out[glue..].matches('\n').count() < lines - closing {
-        let (kept, mut step) = (out.len(), String::new());
-        conversation.step(&mut step);
-        // A step may make more lines than are left.
-        let left = lines - closing - out[glue..].matches('\n').count();
-        out.extend(step.split_inclusive('\n').take(left));
-        if step.matches('\n').count() > left {
-            conversation.forget_after(&out[kept..]);
-        }
-    }
-    if closing == 1 {
-        conversation.finish(&mut out);
-        // A subagent's transcript has no such line.
-        if out[glue..].matches('\n').count() < lines {
-            let mut step = String::new();
-            conversation.step(&mut step);
-            out.extend(step.split_inclusive('\n').take(1));
-        }
-    }
-    file.write_all(out.as_bytes())?;
-    Ok(out.len() as u64)
-}
-
 /// The name that Claude Code gives to the folder of `path`, up to 200 characters.
 fn slug(path: &str) -> String {
     path.encode_utf16()
@@ -500,9 +446,4 @@ fn slug(path: &str) -> String {
                 .map_or('-', char::from)
         })
         .collect()
-}
-
-/// The text of a time, as lines carry it; for tests that make lines of their own.
-pub fn time_text(milliseconds: i64) -> String {
-    timestamp(milliseconds)
 }

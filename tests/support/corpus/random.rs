@@ -1,4 +1,4 @@
-//! Randomness that is the same for a seed on every machine and in every version.
+//! Randomness that a seed repeats. Integers are the same on every machine; the distributions use the system's logarithm and exponential.
 
 /// xoshiro256** by Blackman and Vigna (<https://prng.di.unimi.it/xoshiro256starstar.c>), its state filled by splitmix64
 /// (<https://prng.di.unimi.it/splitmix64.c>). Not for secrets.
