@@ -302,5 +302,5 @@ fn folded(component: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "paths_tests.rs"]
+#[allow(clippy::unwrap_used)]
 mod tests;
