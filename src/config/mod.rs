@@ -23,7 +23,7 @@ pub use self::error::{ConfigError, Place};
 pub use self::origin::Origin;
 pub use self::paths::Paths;
 pub use self::settings::{Fallback, SETTINGS, Setting, nearest, setting};
-pub use self::value::{BadValue, Shape, Value};
+pub use self::value::Value;
 use crate::core::device::DeviceName;
 use crate::core::id::VaultId;
 

@@ -1,0 +1,2 @@
+//! What a person sees of two versions.
+#![allow(clippy::unwrap_used)]

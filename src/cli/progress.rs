@@ -1,0 +1,192 @@
+//! Progress bars on standard error, for a person who watches.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::sizes;
+use super::terminal::Terminal;
+use crate::core::progress::{Phase, Progress, Silent};
+
+/// Bars where standard error is a terminal that can show them; else nothing.
+#[must_use]
+pub fn progress(terminal: &Terminal, quiet: bool) -> Box<dyn Progress + Send> {
+    if quiet || !terminal.stderr || !terminal.moves {
+        return Box::new(Silent);
+    }
+    Box::new(Bars::on(ProgressDrawTarget::stderr))
+}
+
+/// One bar for the phase that is under way; it is wiped when the phase ends, since the summary says what was done.
+struct Bars<T> {
+    target: T,
+    shown: Mutex<Option<Shown>>,
+}
+
+struct Shown {
+    bar: ProgressBar,
+    counts_bytes: bool,
+    done: u64,
+    items: u64,
+}
+
+impl Shown {
+    /// A bar of bytes tells the items beside it.
+    fn tell_items(&self) {
+        if self.counts_bytes && self.items > 0 {
+            let (done, all) = (sizes::number(self.done), sizes::count(self.items, "file", "files"));
+            self.bar.set_prefix(format!("{done} of {all}"));
+        }
+    }
+}
+
+impl<T: Fn() -> ProgressDrawTarget> Bars<T> {
+    fn on(target: T) -> Self {
+        Self {
+            target,
+            shown: Mutex::new(None),
+        }
+    }
+
+    /// What is shown. A thread that panicked while it held this leaves at worst a bar that is behind.
+    fn shown(&self) -> MutexGuard<'_, Option<Shown>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Fn() -> ProgressDrawTarget + Sync> Progress for Bars<T> {
+    fn begin(&self, phase: Phase, items: u64, bytes: u64) {
+        // Bytes say best how long it still takes; without them the items do; without either it only counts.
+        let (length, template) = match (items, bytes) {
+            (0, 0) => (None, "{msg:9} {human_pos}"),
+            (_, 0) => (Some(items), "{msg:9} {bar:24} {human_pos} of {human_len}"),
+            _ => (
+                Some(bytes),
+                "{msg:9} {bar:24} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {prefix}",
+            ),
+        };
+        let style = ProgressStyle::with_template(template)
+            .expect("the templates are well-formed")
+            .progress_chars("━╸ ");
+        let shown = Shown {
+            bar: ProgressBar::with_draw_target(length, (self.target)())
+                .with_style(style)
+                .with_message(name(phase)),
+            counts_bytes: bytes > 0,
+            done: 0,
+            items,
+        };
+        shown.tell_items();
+        if let Some(before) = self.shown().replace(shown) {
+            before.bar.finish_and_clear();
+        }
+    }
+
+    fn advance(&self, items: u64, bytes: u64) {
+        if let Some(shown) = self.shown().as_mut() {
+            shown.done += items;
+            shown.tell_items();
+            shown.bar.inc(if shown.counts_bytes { bytes } else { items });
+        }
+    }
+
+    fn end(&self) {
+        if let Some(shown) = self.shown().take() {
+            shown.bar.finish_and_clear();
+        }
+    }
+}
+
+fn name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Scan => "scanning",
+        Phase::Seal => "sealing",
+        Phase::Send => "sending",
+        Phase::Receive => "receiving",
+        Phase::Write => "writing",
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use indicatif::TermLike;
+
+    use super::*;
+    use crate::config::{ColorChoice, Environment};
+
+    /// A terminal that remembers the lines that were drawn.
+    #[derive(Debug, Clone, Default)]
+    struct Recorder(Arc<Mutex<Vec<String>>>);
+
+    impl Recorder {
+        fn write(&self, text: &str) -> io::Result<()> {
+            if !text.trim().is_empty() {
+                self.0
+                    .lock()
+                    .unwrap()
+                    .push(console::strip_ansi_codes(text).trim_end().to_owned());
+            }
+            Ok(())
+        }
+    }
+
+    impl TermLike for Recorder {
+        fn width(&self) -> u16 {
+            100
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write(text)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.write(text)
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_phase_shows_bytes_items_and_its_name() {
+        let recorder = Recorder::default();
+        let target = recorder.clone();
+        let bars = Bars::on(move || ProgressDrawTarget::term_like(Box::new(target.clone())));
+        bars.begin(Phase::Seal, 1_200, 4 << 20);
+        bars.advance(600, 2 << 20);
+        bars.shown().as_ref().unwrap().bar.force_draw();
+        bars.end();
+        let drawn = recorder.0.lock().unwrap().last().unwrap().clone();
+        assert!(drawn.starts_with("sealing   ━━━━━━━━━━━━"), "{drawn}");
+        assert!(drawn.contains("2.00 MiB of 4.00 MiB"), "{drawn}");
+        assert!(drawn.ends_with("600 of 1,200 files"), "{drawn}");
+        assert!(bars.shown().is_none());
+    }
+
+    #[test]
+    fn nothing_is_drawn_where_nobody_watches() {
+        let environment = Environment::new("/home/ana", [("TERM", "xterm")]);
+        let piped = Terminal::new(&environment, ColorChoice::Auto, [true, true, false], None);
+        let silent = progress(&piped, false);
+        silent.begin(Phase::Scan, 1, 0);
+        silent.advance(1, 0);
+        silent.end();
+    }
+}
