@@ -4,9 +4,11 @@
 pub(crate) mod diff;
 pub(crate) mod failures;
 pub(crate) mod pager;
+pub(crate) mod programs;
 pub(crate) mod progress;
 pub(crate) mod prompts;
 pub(crate) mod sanitize;
 pub(crate) mod sizes;
+pub(crate) mod tables;
 pub(crate) mod terminal;
 pub(crate) mod times;

@@ -124,15 +124,15 @@ fn every_value_of_the_file_arrives() {
 #[test]
 fn an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() {
     insta::assert_snapshot!(complaint("device = \"laptop\"\n\nremot = \"x\"\n"), @r"
-    error: `/home/ana/.config/csync/config.toml`, line 3 has an unknown key `remot`
+    error: `/home/ana/.config/csync/config.toml`, line 3: unknown key `remot`
     hint: did you mean `remote`?
     ");
     insta::assert_snapshot!(complaint("[claude]\nsync-machine-keys = true\n"), @r"
-    error: `/home/ana/.config/csync/config.toml`, line 2 has an unknown key `claude.sync-machine-keys`
+    error: `/home/ana/.config/csync/config.toml`, line 2: unknown key `claude.sync-machine-keys`
     hint: did you mean `claude.sync_machine_keys`?
     ");
     insta::assert_snapshot!(complaint("[bandwidth]\nlimit = 3\n"), @r"
-    error: `/home/ana/.config/csync/config.toml`, line 1 has an unknown key `bandwidth`
+    error: `/home/ana/.config/csync/config.toml`, line 1: unknown key `bandwidth`
     hint: `csync config show` lists every key
     ");
 }
@@ -156,7 +156,7 @@ fn a_wrong_value_is_named_with_its_line_and_what_belongs_there() {
     hint: mend it there, or run `csync config set claude.exclude VALUE`
     ");
     insta::assert_snapshot!(complaint("claude = 1\n"), @r"
-    error: `/home/ana/.config/csync/config.toml`, line 1 has an unknown key `claude`
+    error: `/home/ana/.config/csync/config.toml`, line 1: unknown key `claude`
     hint: did you mean `claude.path`?
     ");
     insta::assert_snapshot!(complaint("device = \"a\nb\"\n"), @r"
@@ -282,20 +282,20 @@ fn what_was_set_is_read_back() {
 #[test]
 fn setting_what_cannot_be_is_refused() {
     insta::assert_snapshot!(told(with("max_delete", &["lots"]).unwrap_err()), @r"
-    error: `config set`: `max_delete` must be a whole number from 0 to 100, not `lots`
-    hint: `csync config show` lists every key and its value
+    error: `max_delete` must be a whole number from 0 to 100, not `lots`
+    hint: max_delete: stop before more than this share of the files, in percent, would be deleted or cut
     ");
     insta::assert_snapshot!(told(with("max_delete", &["1", "2"]).unwrap_err()), @r"
-    error: `config set`: `max_delete` must be a whole number from 0 to 100, not 2 values
-    hint: `csync config show` lists every key and its value
+    error: `max_delete` must be a whole number from 0 to 100, not 2 values
+    hint: max_delete: stop before more than this share of the files, in percent, would be deleted or cut
     ");
     insta::assert_snapshot!(told(with("colour", &["always"]).unwrap_err()), @r"
-    error: `csync config` has an unknown key `colour`
+    error: unknown key `colour`
     hint: did you mean `color`?
     ");
     insta::assert_snapshot!(told(with("claude.projects", &["/a"]).unwrap_err()), @r"
-    error: `config set`: `claude.projects` must be a table of texts (as arguments: FOLDER=NAME), not `/a`
-    hint: `csync config show` lists every key and its value
+    error: `claude.projects` must be a table of texts (as arguments: FOLDER=NAME), not `/a`
+    hint: claude.projects: local folders and the names that their projects have on every machine
     ");
 }
 

@@ -181,7 +181,7 @@ fn a_very_long_line_shows_where_it_changed() {
     );
     insta::assert_snapshot!(hunks(&diff(FileKind::Json, "", &long)), @r"
     @@ -0,0 +1 @@
-    +word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word … 9,600 characters more
+    +word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word … 9,600 more characters
     \ No newline at end of file
     ");
 }
@@ -228,7 +228,7 @@ fn tools_results_thinking_and_images_are_short() {
     +  one
     +  two
     +  three
-    +  … 2 lines more
+    +  … 2 more lines
     +  Let me see.
     +  ▸ Bash: cargo test …
     +  ▸ Glob
@@ -240,7 +240,7 @@ fn tools_results_thinking_and_images_are_short() {
     +  line 4
     +  line 5
     +  line 6
-    +  … 14 lines more
+    +  … 14 more lines
     +  ◂ result
     +  fine
     +  [image, 6.0 KiB]

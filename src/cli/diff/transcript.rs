@@ -194,7 +194,7 @@ fn indented(text: &str, most: usize, show: &mut dyn FnMut(&str)) {
     }
     let more = lines.count() as u64;
     if more > 0 {
-        show(&format!("  … {} more", sizes::count(more, "line", "lines")));
+        show(&format!("  … {}", sizes::count(more, "more line", "more lines")));
     }
 }
 
