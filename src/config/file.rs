@@ -7,7 +7,6 @@ use toml_edit::{Document, DocumentMut, Item, TableLike};
 
 use super::environment::Environment;
 use super::error::{ConfigError, Place};
-use super::origin::Origin;
 use super::settings::{SETTINGS, Setting, nearest, setting};
 use super::value::Value;
 
@@ -48,8 +47,8 @@ impl Reader<'_> {
         for (name, item) in table.iter() {
             let key = format!("{prefix}{name}");
             let span = table.key(name).and_then(toml_edit::Key::span).or_else(|| item.span());
-            let place = Place {
-                origin: Origin::File(self.path.to_owned()),
+            let place = Place::File {
+                path: self.path.to_owned(),
                 line: span.map(|span| line_of(self.text, span.start)),
             };
             if let Some(setting) = setting(&key) {
@@ -82,7 +81,8 @@ fn line_of(text: &str, offset: usize) -> usize {
     1 + before.iter().filter(|&&byte| byte == b'\n').count()
 }
 
-/// The text of the file after `setting` got `value`; `None` removes it. Everything else in the file stays as it is.
+/// The text of the file after `setting` got `value`; `None` removes it. Everything else in the file stays as it is;
+/// a comment right above or beside a removed key goes with it.
 /// A map keeps its other entries.
 pub(super) fn edit(path: &Path, text: &str, setting: &Setting, value: Option<Value>) -> Result<String, ConfigError> {
     let mut document: DocumentMut = text

@@ -22,7 +22,7 @@ pub use self::error::{ConfigError, Place};
 pub use self::origin::Origin;
 pub use self::paths::Paths;
 pub use self::settings::{Fallback, SETTINGS, Setting, nearest, setting};
-pub use self::value::{BadValue, Shape, Value};
+pub use self::value::Value;
 use crate::core::device::DeviceName;
 use crate::core::id::VaultId;
 
@@ -178,7 +178,7 @@ impl Config {
                     },
                 }
             };
-            let value = read_texts(setting, &texts, environment, &origin)?;
+            let value = read_texts(setting, &texts, environment, origin.clone().into())?;
             entries.push(Entry {
                 setting,
                 value: Some(value),
@@ -276,7 +276,7 @@ pub fn set(
     environment: &Environment,
 ) -> Result<String, ConfigError> {
     let setting = setting(key).ok_or_else(|| unknown(key))?;
-    let checked = read_texts(setting, texts, environment, &Origin::Flag("config set"))?;
+    let checked = read_texts(setting, texts, environment, Place::Request)?;
     // A path goes to the file as it was written: `~` stays `~`, so that the file means the same on another machine.
     // A relative one is made absolute, for it would mean something else in each working folder.
     let value = match (checked, texts) {
@@ -297,10 +297,7 @@ pub fn unset(path: &Path, text: &str, key: &str) -> Result<String, ConfigError> 
 
 fn unknown(key: &str) -> ConfigError {
     ConfigError::UnknownKey {
-        place: Place {
-            origin: Origin::Flag("csync config"),
-            line: None,
-        },
+        place: Place::Request,
         key: key.to_owned(),
         nearest: nearest(key),
     }
@@ -316,14 +313,11 @@ fn read_texts(
     setting: &Setting,
     texts: &[String],
     environment: &Environment,
-    origin: &Origin,
+    place: Place,
 ) -> Result<Value, ConfigError> {
     let read = setting.shape.read(texts, environment);
     read.map_err(|bad| ConfigError::BadValue {
-        place: Place {
-            origin: origin.clone(),
-            line: None,
-        },
+        place,
         key: setting.key,
         expected: bad.expected,
         found: bad.found,
