@@ -81,10 +81,8 @@ fn line_of(text: &str, offset: usize) -> usize {
     1 + before.iter().filter(|&&byte| byte == b'\n').count()
 }
 
-/// The text of the file after `setting` got `value`; `None` removes it. Everything else in the file stays as it is;
-/// a comment right above or beside a removed key goes with it.
-/// A map keeps its other entries.
-pub(super) fn edit(path: &Path, text: &str, setting: &Setting, value: Option<Value>) -> Result<String, ConfigError> {
+/// The text of the file after `setting` got `value`. Everything else in the file stays as it is. A map keeps its other entries.
+pub(super) fn edit(path: &Path, text: &str, setting: &Setting, value: Value) -> Result<String, ConfigError> {
     let mut document: DocumentMut = text
         .parse()
         .map_err(|error: toml_edit::TomlError| ConfigError::Syntax {
@@ -103,24 +101,18 @@ pub(super) fn edit(path: &Path, text: &str, setting: &Setting, value: Option<Val
     };
     let mut at: &mut dyn TableLike = document.as_table_mut();
     for table in tables {
-        if value.is_none() && !at.contains_key(table) {
-            return Ok(text.to_owned());
-        }
         let item = at.entry(table).or_insert_with(toml_edit::table);
         at = item.as_table_like_mut().ok_or_else(|| not_a_table(table))?;
     }
     match value {
-        None => {
-            at.remove(name);
-        }
-        Some(Value::Map(entries)) => {
+        Value::Map(entries) => {
             let item = at.entry(name).or_insert_with(toml_edit::table);
             let map = item.as_table_like_mut().ok_or_else(|| not_a_table(setting.key))?;
             for (key, value) in entries {
                 replace(map, &key, value.into());
             }
         }
-        Some(value) => replace(at, name, value.to_toml()),
+        value => replace(at, name, value.to_toml()),
     }
     Ok(document.to_string())
 }

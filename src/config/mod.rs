@@ -22,7 +22,7 @@ pub use self::error::{ConfigError, Place};
 pub use self::origin::Origin;
 pub use self::paths::Paths;
 pub use self::settings::{Fallback, SETTINGS, Setting, nearest, setting};
-pub use self::value::Value;
+pub use self::value::{Shape, Value};
 use crate::core::device::DeviceName;
 use crate::core::id::VaultId;
 
@@ -58,7 +58,7 @@ pub struct ClaudeConfig {
     pub include: Vec<String>,
     /// Patterns of what is not synced.
     pub exclude: Vec<String>,
-    /// Whether the keys of settings.json that run commands are synced as well.
+    /// Keys of settings.json that are synced although they stay on each machine otherwise.
     pub send_keys: Vec<String>,
     /// Local project folders (absolute, `~` replaced) and their projects' names on every machine.
     pub projects: BTreeMap<PathBuf, String>,
@@ -283,16 +283,7 @@ pub fn set(
         (Value::Path(_), [text]) if text.starts_with('~') => Value::Text(text.clone()),
         (checked, _) => checked,
     };
-    file::edit(path, text, setting, Some(value))
-}
-
-/// The text of a configuration file after `key` was removed from it; unchanged when it was not there.
-///
-/// # Errors
-///
-/// [`ConfigError`] when the key is unknown or `text` is not TOML.
-pub fn unset(path: &Path, text: &str, key: &str) -> Result<String, ConfigError> {
-    file::edit(path, text, setting(key).ok_or_else(|| unknown(key))?, None)
+    file::edit(path, text, setting, value)
 }
 
 fn unknown(key: &str) -> ConfigError {

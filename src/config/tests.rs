@@ -66,7 +66,7 @@ fn without_anything_there_are_the_defaults() {
     assert_eq!(config.claude.path, Path::new("/home/ana/.claude"));
     assert_eq!((config.max_delete, config.max_retries), (20, 5));
     assert_eq!(config.color, ColorChoice::Auto);
-    assert!(!config.claude.sync_machine_keys);
+    assert!(config.claude.send_keys.is_empty());
     assert_eq!(config.remote, None);
     assert_eq!(config.entries().len(), SETTINGS.len());
 }
@@ -93,7 +93,7 @@ fn every_value_of_the_file_arrives() {
          vault = \"000102030405060708090a0b0c0d0e0f\"\n\
          color = \"never\"\n\
          pager = \"bat\"\n\
-         claude = { include = [\"projects/**\"], sync_machine_keys = true }\n\
+         claude = { include = [\"projects/**\"], send_keys = [\"hooks\"] }\n\
          [claude.projects]\n",
     );
     assert!(config.is_err(), "TOML forbids to extend an inline table");
@@ -103,7 +103,7 @@ fn every_value_of_the_file_arrives() {
          color = \"never\"\n\
          pager = \"bat\"\n\
          claude.include = [\"projects/**\"]\n\
-         claude.sync_machine_keys = true\n\
+         claude.send_keys = [\"hooks\"]\n\
          [claude.projects]\n\
          \"~/code/app\" = \"work/app\"\n",
     )
@@ -113,7 +113,7 @@ fn every_value_of_the_file_arrives() {
     assert_eq!(config.color, ColorChoice::Never);
     assert_eq!(config.pager.as_deref(), Some("bat"));
     assert_eq!(config.claude.include, ["projects/**"]);
-    assert!(config.claude.sync_machine_keys);
+    assert_eq!(config.claude.send_keys, ["hooks"]);
     let projects: Vec<_> = config.claude.projects.iter().collect();
     assert_eq!(
         projects,
@@ -127,9 +127,9 @@ fn an_unknown_key_is_named_with_its_line_and_the_key_that_was_meant() {
     error: `/home/ana/.config/csync/config.toml`, line 3: unknown key `remot`
     hint: did you mean `remote`?
     ");
-    insta::assert_snapshot!(complaint("[claude]\nsync-machine-keys = true\n"), @r"
-    error: `/home/ana/.config/csync/config.toml`, line 2: unknown key `claude.sync-machine-keys`
-    hint: did you mean `claude.sync_machine_keys`?
+    insta::assert_snapshot!(complaint("[claude]\nsend-keys = []\n"), @r"
+    error: `/home/ana/.config/csync/config.toml`, line 2: unknown key `claude.send-keys`
+    hint: did you mean `claude.send_keys`?
     ");
     insta::assert_snapshot!(complaint("[bandwidth]\nlimit = 3\n"), @r"
     error: `/home/ana/.config/csync/config.toml`, line 1: unknown key `bandwidth`
@@ -267,7 +267,7 @@ fn what_was_set_is_read_back() {
         ("device", &["ana's \"laptop\""]),
         ("claude.include", &["a", "b c", "\\d"]),
         ("claude.include", &[]),
-        ("claude.sync_machine_keys", &["yes"]),
+        ("claude.send_keys", &["hooks", "statusLine"]),
         ("max_retries", &["0"]),
         ("color", &["always"]),
     ] {
@@ -300,15 +300,6 @@ fn setting_what_cannot_be_is_refused() {
 }
 
 #[test]
-fn unset_removes_one_key_and_leaves_the_rest() {
-    let text = "# top\nmax_delete = 3\ncolor = \"never\" # dull\n";
-    let unset = |key| unset(Path::new(FILE), text, key);
-    assert_eq!(unset("max_delete").unwrap(), "color = \"never\" # dull\n");
-    assert_eq!(unset("claude.path").unwrap(), text);
-    assert!(unset("nonsense").is_err());
-}
-
-#[test]
 fn a_file_that_cannot_be_read_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let variables = Environment::new("/home/ana", [("CSYNC_CONFIG_DIR", folder.path())]);
@@ -334,7 +325,6 @@ mod any_input {
         fn p22_no_text_makes_reading_panic(text in "[a-z_.=\\[\\]{}\"'#\n 0-9]{0,80}") {
             let _ = of_file(&text);
             let _ = set(Path::new(FILE), &text, "claude.projects", &["/a=b".to_owned()], &environment(&[]));
-            let _ = unset(Path::new(FILE), &text, "claude.exclude");
         }
     }
 }

@@ -10,9 +10,6 @@ pub mod projects;
 mod settings;
 pub mod slug;
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-
 use super::Source;
 use crate::core::kind::{FileKind, Retention};
 
@@ -34,16 +31,6 @@ struct Claude {
 pub fn claude(settings: ClaudeSettings) -> impl Source {
     let machine_keys = settings::machine_keys(&settings.send);
     Claude { settings, machine_keys }
-}
-
-/// Where Claude Code keeps its data: `claude_config_dir` (the value of `CLAUDE_CONFIG_DIR`) when it is set and not empty,
-/// else `.claude` in `home`.
-#[must_use]
-pub fn claude_default_root(home: &Path, claude_config_dir: Option<&OsStr>) -> PathBuf {
-    match claude_config_dir {
-        Some(folder) if !folder.is_empty() => home.join(folder),
-        _ => home.join(".claude"),
-    }
 }
 
 impl Source for Claude {
@@ -114,7 +101,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let summary = Corpus::new(40, 11).within(2_000_000).write(folder.path()).unwrap();
         let home = folder.path().canonicalize().unwrap();
-        let root = claude_default_root(&home, None);
+        let root = home.join(".claude");
         let source = claude(ClaudeSettings::default());
 
         let secrets: Vec<_> = summary
@@ -167,20 +154,6 @@ mod tests {
                 transcript.display()
             );
         }
-    }
-
-    #[test]
-    fn the_folder_is_the_one_that_claude_code_uses() {
-        let home = Path::new("/home/ana");
-        assert_eq!(claude_default_root(home, None), Path::new("/home/ana/.claude"));
-        assert_eq!(
-            claude_default_root(home, Some(OsStr::new(""))),
-            Path::new("/home/ana/.claude")
-        );
-        assert_eq!(
-            claude_default_root(home, Some(OsStr::new("/srv/c"))),
-            Path::new("/srv/c")
-        );
     }
 
     #[test]

@@ -142,7 +142,7 @@ const EDITED_FOLDERS: &[&str] = &["rules", "agents", "commands", "skills", "outp
 
 /// See [`Source::classify`](super::Source::classify).
 pub(super) fn classify(relative: &str) -> Option<(FileKind, Retention)> {
-    use FileKind::{Json, Log, Opaque, Text, Transcript};
+    use FileKind::{Json, Log, Text, Transcript};
     use Retention::{Evict, Propagate};
 
     if is_denied(relative) {
