@@ -293,11 +293,32 @@ fn a_long_conversation_shows_its_end_with_some_lines_before() {
     let new = old.clone() + &said("assistant", 50, "done");
     insta::assert_snapshot!(hunks(&diff(FileKind::Transcript, old, new)), @r"
     @@ local line 49, vault line 49 @@
+     user  2026-11-20 12:48:00
        more
      user  2026-11-20 12:49:00
        more
     +assistant  2026-11-20 12:50:00
     +  done
+    ");
+}
+
+#[test]
+fn a_change_deep_in_a_message_shows_who_speaks() {
+    let old = said("user", 1, "Hello") + &said("assistant", 2, &numbered(9));
+    let new = old.replace("line 8", "line eight");
+    insta::assert_snapshot!(hunks(&diff(FileKind::Transcript, old, new)), @r"
+    @@ local line 2, vault line 2 @@
+     assistant  2026-11-20 12:02:00
+       line 1
+       line 2
+       line 3
+       line 4
+       line 5
+       line 6
+       line 7
+    -  line 8
+    +  line eight
+       line 9
     ");
 }
 
