@@ -283,7 +283,7 @@ fn cut(parts: &[Part<'_>], most: usize) -> Vec<(bool, String)> {
             shown.push((*changed, start));
             shown.push((
                 false,
-                format!("… {} more", sizes::count(rest, "character", "characters")),
+                format!("… {}", sizes::count(rest, "more character", "more characters")),
             ));
             return shown;
         }
