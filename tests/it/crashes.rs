@@ -243,6 +243,39 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
 }
 
 #[test]
+fn p05_lock_files_of_git_that_a_killed_run_left_are_not_in_the_way() {
+    let two = two_with_many_sessions();
+    for name in ["refs/heads/main", "refs/csync/base", "refs/csync/incoming", "config", "packed-refs"] {
+        std::fs::write(two.ana.mirror().join(format!("{name}.lock")), "").unwrap();
+    }
+    two.ana.sync();
+    two.bob.sync();
+    let id = session(0);
+    assert_eq!(
+        two.ana.read(&transcript(&two.ana, &id)),
+        two.bob.read(&transcript(&two.bob, &id))
+    );
+}
+
+#[test]
+fn p06_the_lock_file_of_a_killed_push_is_respected_while_it_is_young() {
+    let two = TwoMachines::joined();
+    two.ana.write("CLAUDE.md", "# me\n");
+    let lock = two.remote.join("refs/heads/main.lock");
+    std::fs::write(&lock, "").unwrap();
+    // Another machine may be at work under it: this is a race, and it is lost.
+    let run = two.ana.csync(&["sync"]).fails(16);
+    assert!(run.stderr.contains("pushed first"), "{}", run.stderr);
+    assert!(lock.exists());
+
+    let hour = std::time::SystemTime::now() - Duration::from_secs(3600);
+    std::fs::File::options().write(true).open(&lock).unwrap().set_modified(hour).unwrap();
+    two.ana.sync();
+    two.bob.sync();
+    assert_eq!(two.bob.text("CLAUDE.md"), "# me\n");
+}
+
+#[test]
 fn p07_an_agent_that_keeps_writing_loses_no_line_to_pulls() {
     let two = TwoMachines::joined();
     let id = session(1);
