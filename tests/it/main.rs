@@ -28,3 +28,4 @@ mod secrecy;
 mod settings;
 mod surface;
 mod sweep;
+mod transcripts;
