@@ -107,6 +107,9 @@ impl OpenVault {
                         }
                     }
                     settled.paths.insert(step.path.clone(), agreed);
+                    if let Err(error) = self.clear_beside(&step, survey) {
+                        report.troubles.push(Trouble::at(step.path.clone(), error));
+                    }
                     if let Some(action) = action {
                         report.tell(self.item(&step.path, Some(&step), action, note, survey));
                     }
