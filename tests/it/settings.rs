@@ -188,6 +188,23 @@ fn a_machine_that_does_not_say_so_takes_no_command_from_the_vault() {
 }
 
 #[test]
+fn a_machine_that_does_not_send_a_key_does_not_take_it_from_one_that_does() {
+    let two = TwoMachines::joined();
+    two.ana
+        .csync(&["config", "set", "claude.send_keys", r#"["hooks"]"#])
+        .ok();
+    two.ana
+        .write("settings.json", r#"{"hooks": {"Stop": ["run-me"]}, "model": "opus"}"#);
+    two.sync_all();
+    two.bob
+        .write("settings.json", two.bob.text("settings.json").replace("opus", "sonnet"));
+    two.bob.sync();
+    two.ana.sync();
+    let ana = two.ana.text("settings.json");
+    assert!(ana.contains("sonnet") && ana.contains("run-me"), "{ana}");
+}
+
+#[test]
 fn two_values_for_one_key_are_a_conflict_and_resolve_by_key() {
     let two = agreed(FIRST);
     let bobs = FIRST.replace("opus", "haiku").replace("\"terse\"", "\"terse\",\n  \"env\": {\"B\": \"bob\"}");
