@@ -17,6 +17,7 @@ mod sandbox;
 mod scan;
 
 pub use conflict_files::conflict_files_of;
+pub use names::conflict_base;
 pub use error::LocalError;
 pub use faults::{Faults, NoFaults, Operation, ReadOnly};
 pub use ignores::UserIgnores;
