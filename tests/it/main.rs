@@ -15,6 +15,7 @@ mod bad_input;
 mod conflicts;
 mod crashes;
 mod damage;
+mod demo;
 mod formats;
 mod hostile_host;
 mod houses;
