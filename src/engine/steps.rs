@@ -60,8 +60,6 @@ pub struct Steps {
     pub troubles: Vec<Trouble>,
     /// Files in the vault that could not be opened: their base must not move.
     pub unreadable: BTreeSet<FileId>,
-    /// The vault's tree.
-    pub tip: TreeId,
     /// The base's tree.
     pub base: Option<TreeId>,
     /// What the plan destroys.
@@ -126,7 +124,6 @@ impl OpenVault {
             steps: BTreeMap::new(),
             troubles: Vec::new(),
             unreadable: bad.iter().map(|bad| bad.id).collect(),
-            tip,
             base: base_tree,
             losses: Losses {
                 known: base.len(),
