@@ -16,6 +16,7 @@ mod conflicts;
 mod crashes;
 mod damage;
 mod demo;
+mod documents;
 mod formats;
 mod hostile_host;
 mod houses;
