@@ -21,6 +21,7 @@ mod formats;
 mod hostile_host;
 mod houses;
 mod joining;
+mod lost_state;
 mod merging;
 mod operations;
 mod projects;
