@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::machines::{Machine, TwoMachines, files_below, git};
 use crate::races::{Running, wait_until};
-use crate::transcripts::{
-    assert_holds, assert_no_message_twice, conversation, last_prompt, lines, message, session,
-};
+use crate::transcripts::{assert_holds, assert_no_message_twice, conversation, last_prompt, lines, message, session};
 
 /// How many sessions a pull brings in these stories.
 const SESSIONS: usize = 40;
@@ -120,10 +118,16 @@ fn p05_a_kill_during_a_pull_leaves_each_file_old_or_new_and_the_next_run_goes_on
         for (path, content) in &new {
             match found.get(path) {
                 Some(now) if now == content => news += 1,
-                now => assert!(now == old.get(path), "{path} is neither old nor new at instant {instant}"),
+                now => assert!(
+                    now == old.get(path),
+                    "{path} is neither old nor new at instant {instant}"
+                ),
             }
         }
-        assert!(found.keys().all(|path| new.contains_key(path)), "something else came to be");
+        assert!(
+            found.keys().all(|path| new.contains_key(path)),
+            "something else came to be"
+        );
         in_between += u32::from(news > 0 && news < new.len());
 
         two.bob.csync(&["pull"]).ok();
@@ -132,7 +136,10 @@ fn p05_a_kill_during_a_pull_leaves_each_file_old_or_new_and_the_next_run_goes_on
         assert!(again.actions().is_empty(), "{:?}", again.actions());
     }
     assert!(killed >= INSTANTS / 2, "only {killed} were killed");
-    assert!(in_between > 0, "no kill fell between two files: this test shows nothing");
+    assert!(
+        in_between > 0,
+        "no kill fell between two files: this test shows nothing"
+    );
 }
 
 #[test]
@@ -219,7 +226,11 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
         let tip = two.tip();
         if tip != old {
             arrived += 1;
-            assert_eq!(git(&two.remote, &["rev-parse", &format!("{tip}^")]).trim(), old, "one new commit");
+            assert_eq!(
+                git(&two.remote, &["rev-parse", &format!("{tip}^")]).trim(),
+                old,
+                "one new commit"
+            );
         }
         // The other machine is not disturbed, whatever came.
         two.bob.sync();
@@ -235,7 +246,10 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
                 two.bob.read(&transcript(&two.bob, &id))
             );
         }
-        assert!(two.ana.sync().actions().is_empty(), "what arrived is known to have arrived");
+        assert!(
+            two.ana.sync().actions().is_empty(),
+            "what arrived is known to have arrived"
+        );
         git(&two.remote, &["fsck", "--strict"]);
     }
     assert!(killed >= INSTANTS / 2, "only {killed} were killed");
@@ -245,7 +259,13 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
 #[test]
 fn p05_lock_files_of_git_that_a_killed_run_left_are_not_in_the_way() {
     let two = two_with_many_sessions();
-    for name in ["refs/heads/main", "refs/csync/base", "refs/csync/incoming", "config", "packed-refs"] {
+    for name in [
+        "refs/heads/main",
+        "refs/csync/base",
+        "refs/csync/incoming",
+        "config",
+        "packed-refs",
+    ] {
         std::fs::write(two.ana.mirror().join(format!("{name}.lock")), "").unwrap();
     }
     two.ana.sync();
@@ -269,7 +289,12 @@ fn p06_the_lock_file_of_a_killed_push_is_respected_while_it_is_young() {
     assert!(lock.exists());
 
     let hour = std::time::SystemTime::now() - Duration::from_secs(3600);
-    std::fs::File::options().write(true).open(&lock).unwrap().set_modified(hour).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(&lock)
+        .unwrap()
+        .set_modified(hour)
+        .unwrap();
     two.ana.sync();
     two.bob.sync();
     assert_eq!(two.bob.text("CLAUDE.md"), "# me\n");
@@ -353,7 +378,9 @@ fn p20_a_signal_stops_a_pull_between_files_and_leaves_no_temporary_file() {
         moment.go_back();
         let project = two.bob.path("projects");
         let mut run = Running::start(two.bob.command(&["pull"]));
-        wait_until("the first file", || !files_below(&project).is_empty() || run.0.try_wait().unwrap().is_some());
+        wait_until("the first file", || {
+            !files_below(&project).is_empty() || run.0.try_wait().unwrap().is_some()
+        });
         run.signal(signal);
         assert_eq!(run.code(), Some(130), "SIG{signal}");
         assert!(temporary_files(&two.bob).is_empty(), "{:?}", temporary_files(&two.bob));

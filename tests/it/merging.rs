@@ -85,7 +85,8 @@ fn p04_parallel_appends_on_three_machines_come_to_the_same_bytes() {
         message(&id, uuid, "", second, uuid).replace("\"isSidechain\":false", "\"isSidechain\":true")
     };
     two.ana.write(&side(&two.ana), line("root", 0));
-    two.ana.write("history.jsonl", "{\"display\":\"first\",\"timestamp\":1}\n");
+    two.ana
+        .write("history.jsonl", "{\"display\":\"first\",\"timestamp\":1}\n");
     settle(&[&two.ana, &two.bob, &cleo]);
 
     let mut own = Vec::new();
@@ -140,12 +141,18 @@ fn p04_two_conversations_from_one_line_both_live_on() {
     assert_eq!(ids.len(), 2, "{ids:?}");
     let branch = ids.iter().find(|other| **other != id).unwrap();
     let own = two.ana.text(&transcript(&two.ana, branch));
-    assert_holds(own.as_bytes(), format!("{shared}{early}").replace(&id, branch).as_bytes());
+    assert_holds(
+        own.as_bytes(),
+        format!("{shared}{early}").replace(&id, branch).as_bytes(),
+    );
     assert!(!own.contains(&id), "every line is of the new session");
     let last: serde_json::Value = serde_json::from_str(own.lines().last().unwrap()).unwrap();
     assert_eq!(last["type"], "custom-title");
     assert_eq!(last["customTitle"], "mend the roof (from ana's laptop)");
-    assert_eq!(lines(own.as_bytes()).len(), lines((shared + &early).as_bytes()).len() + 1);
+    assert_eq!(
+        lines(own.as_bytes()).len(),
+        lines((shared + &early).as_bytes()).len() + 1
+    );
     for machine in [&two.bob, &cleo] {
         assert_eq!(sessions(machine), ids, "{}", machine.name);
         assert_eq!(machine.text(&transcript(machine, &id)), all);
@@ -354,7 +361,8 @@ fn a_machine_that_joins_with_data_of_its_own_loses_nothing() {
     write(&two.bob, &apart, more(&apart, "b", 90));
     write(&two.ana, &mine, shared(&mine));
     write(&two.bob, &yours, shared(&yours));
-    two.ana.write("settings.json", "{\"theme\":\"dark\",\"model\":\"opus\"}");
+    two.ana
+        .write("settings.json", "{\"theme\":\"dark\",\"model\":\"opus\"}");
     two.bob
         .write("settings.json", "{\n  \"theme\": \"dark\",\n  \"verbose\": true\n}");
     two.ana.write("skills/x/tool.bin", b"\0ana");
@@ -391,7 +399,12 @@ fn a_machine_that_joins_with_data_of_its_own_loses_nothing() {
     ];
     for machine in [&two.ana, &two.bob] {
         for (id, content) in &expected {
-            assert_eq!(machine.text(&transcript(machine, id)), *content, "{id} on {}", machine.name);
+            assert_eq!(
+                machine.text(&transcript(machine, id)),
+                *content,
+                "{id} on {}",
+                machine.name
+            );
         }
         assert_eq!(sessions(machine).len(), 7, "one branch was made");
         let settings: serde_json::Value = serde_json::from_str(&machine.text("settings.json")).unwrap();
@@ -403,7 +416,10 @@ fn a_machine_that_joins_with_data_of_its_own_loses_nothing() {
         assert_eq!(history.lines().count(), 2, "{history}");
         assert!(history.contains("\"a\"") && history.contains("\"b\""));
     }
-    assert!(two.bob.text("settings.json").contains("\n  \"verbose\": true"), "bob's format stays");
+    assert!(
+        two.bob.text("settings.json").contains("\n  \"verbose\": true"),
+        "bob's format stays"
+    );
 }
 
 #[test]
@@ -413,8 +429,18 @@ fn p04_a_large_session_merges_by_its_tails() {
     let filler = "All work and no play makes a long session. ".repeat(220);
     let mut shared = String::new();
     for number in 1..=2200_usize {
-        let parent = if number == 1 { String::new() } else { format!("s{}", number - 1) };
-        shared += &message(&id, &format!("s{number}"), &parent, number, &format!("{number} {filler}"));
+        let parent = if number == 1 {
+            String::new()
+        } else {
+            format!("s{}", number - 1)
+        };
+        shared += &message(
+            &id,
+            &format!("s{number}"),
+            &parent,
+            number,
+            &format!("{number} {filler}"),
+        );
     }
     assert!(shared.len() >= 20 << 20);
     two.ana.write(&transcript(&two.ana, &id), &shared);
@@ -429,7 +455,11 @@ fn p04_a_large_session_merges_by_its_tails() {
 
     let expected = format!("{shared}{early}{late}");
     for machine in [&two.ana, &two.bob] {
-        assert!(machine.text(&transcript(machine, &id)) == expected, "on {}", machine.name);
+        assert!(
+            machine.text(&transcript(machine, &id)) == expected,
+            "on {}",
+            machine.name
+        );
         let ids = sessions(machine);
         let branch = ids.iter().find(|other| **other != id).expect("a branch");
         let own = machine.text(&transcript(machine, branch));

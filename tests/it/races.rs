@@ -87,7 +87,9 @@ fn stopped_in_the_middle(machine: &Machine) -> Running {
         let stat = format!("/proc/{}/stat", run.0.id());
         wait_until("the stop", || {
             let stat = std::fs::read_to_string(&stat).unwrap_or_default();
-            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['T', 'Z']))
+            stat.rsplit(')')
+                .next()
+                .is_some_and(|rest| rest.trim_start().starts_with(['T', 'Z']))
         });
         if holder(machine) == Some(run.0.id()) {
             return run;
@@ -114,8 +116,14 @@ fn p08_three_machines_that_push_at_once_come_to_the_same() {
     for round in 0..4 {
         for (number, machine) in machines.into_iter().enumerate() {
             // Lines that are no conversation, so that nothing branches and each line counts.
-            let line = message(&shared, &format!("{}{round}", machine.name), "s2", 10 * round + number, "note")
-                .replace("\"type\":\"user\"", "\"type\":\"system\"");
+            let line = message(
+                &shared,
+                &format!("{}{round}", machine.name),
+                "s2",
+                10 * round + number,
+                "note",
+            )
+            .replace("\"type\":\"user\"", "\"type\":\"system\"");
             machine.append(&transcript(machine, &shared), &line);
             own[number].push_str(&line);
             let id = session(100 * (number + 1) + round);
@@ -182,7 +190,12 @@ impl Server {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut command = Command::new(Path::new(programs.trim()).join("git-daemon"));
             command
-                .args(["--reuseaddr", "--export-all", "--enable=receive-pack", "--listen=127.0.0.1"])
+                .args([
+                    "--reuseaddr",
+                    "--export-all",
+                    "--enable=receive-pack",
+                    "--listen=127.0.0.1",
+                ])
                 .arg(format!("--port={port}"))
                 .arg(format!("--base-path={}", folder.display()))
                 .arg(folder)
@@ -219,7 +232,14 @@ fn p08b_a_server_that_refuses_the_push_is_no_success() {
         .ok();
     let identity = two.ana.identity();
     two.bob
-        .csync(&["init", &server.url, "--device", "bob", "--identity", identity.to_str().unwrap()])
+        .csync(&[
+            "init",
+            &server.url,
+            "--device",
+            "bob",
+            "--identity",
+            identity.to_str().unwrap(),
+        ])
         .ok();
     two.ana.sync();
     let hook = two.remote.join("hooks/pre-receive");
@@ -261,7 +281,14 @@ fn p08b_what_merged_before_the_refusal_is_delivered_afterwards() {
         .ok();
     let identity = two.ana.identity();
     two.bob
-        .csync(&["init", &server.url, "--device", "bob", "--identity", identity.to_str().unwrap()])
+        .csync(&[
+            "init",
+            &server.url,
+            "--device",
+            "bob",
+            "--identity",
+            identity.to_str().unwrap(),
+        ])
         .ok();
     let id = session(1);
     let start = conversation(&id, "s", "", 0, 2) + &last_prompt(&id, "s2");
@@ -297,7 +324,8 @@ fn p32_runs_on_one_machine_wait_for_each_other() {
     let two = TwoMachines::joined();
     for number in 0..10 {
         let id = session(number);
-        two.ana.write(&transcript(&two.ana, &id), conversation(&id, "x", "", 0, 20));
+        two.ana
+            .write(&transcript(&two.ana, &id), conversation(&id, "x", "", 0, 20));
     }
     let commits = two.commits();
     let runs: Vec<Running> = (0..4)

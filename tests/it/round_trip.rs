@@ -89,10 +89,8 @@ fn p01_awkward_contents_of_every_kind_come_back_byte_for_byte() {
         two.ana.write(&format!("agents/{name}.md"), content);
         two.ana.write(&format!("skills/pdf/{name}.bin"), content);
         two.ana.write(&format!("{project}/memory/{name}.md"), content);
-        two.ana.write(
-            &format!("{project}/{}/tool-results/{name}.txt", session(1)),
-            content,
-        );
+        two.ana
+            .write(&format!("{project}/{}/tool-results/{name}.txt", session(1)), content);
     }
     two.ana.write("CLAUDE.md", "\u{feff}# Me\r\nno end");
     // Settings keep their comments, their order and their spaces.
@@ -122,7 +120,10 @@ fn p01_sizes_at_the_edges_of_heads_and_segments_come_back() {
     let project = two.ana.project(PROJECT);
     let mut number = 10;
     let (inline, segment) = (2 << 10, 1 << 20);
-    for size in [inline, segment, 2 * segment].into_iter().flat_map(|edge| edge - 1..=edge + 1) {
+    for size in [inline, segment, 2 * segment]
+        .into_iter()
+        .flat_map(|edge| edge - 1..=edge + 1)
+    {
         number += 1;
         two.ana
             .write(&format!("{project}/{}.jsonl", session(number)), transcript_of(size));

@@ -57,8 +57,15 @@ fn a_swept_session_stays_in_the_vault_and_comes_back_when_it_changes_there() {
         two.ana.sync();
         two.bob.sync();
     }
-    assert!(!two.ana.has(&transcript(&two.ana, &id)), "a sync does not bring it back");
-    assert_eq!(two.bob.text(&transcript(&two.bob, &id)), content, "nobody else loses it");
+    assert!(
+        !two.ana.has(&transcript(&two.ana, &id)),
+        "a sync does not bring it back"
+    );
+    assert_eq!(
+        two.bob.text(&transcript(&two.bob, &id)),
+        content,
+        "nobody else loses it"
+    );
     assert_eq!(two.commits(), commits, "no deletion was sent");
     let cleo = two.third("cleo");
     cleo.sync();
@@ -199,7 +206,10 @@ fn a_session_that_moved_to_another_project_moves_everywhere() {
     assert_eq!(folders_of(&two.bob, &id), [format!("{there}/{id}.jsonl")]);
     assert_eq!(two.bob.text(&format!("{there}/{id}.jsonl")), content);
     assert_eq!(two.bob.text(&format!("{there}/{id}/tool-results/t.txt")), "result\n");
-    assert!(!two.bob.has(&format!("{}/{id}/tool-results/t.txt", two.bob.project("code/app"))));
+    assert!(
+        !two.bob
+            .has(&format!("{}/{id}/tool-results/t.txt", two.bob.project("code/app")))
+    );
     assert_eq!(folders_of(&two.ana, &id), [format!("{to}/{id}.jsonl")]);
     let cleo = two.third("cleo");
     cleo.sync();
@@ -232,7 +242,8 @@ fn a_session_that_moved_here_and_grew_there_never_stands_under_two_folders() {
 fn two_with_many_files() -> TwoMachines {
     let (two, _, _) = two_with_a_session();
     for number in 0..30 {
-        two.ana.write(&format!("agents/{number}.md"), format!("agent {number}\n"));
+        two.ana
+            .write(&format!("agents/{number}.md"), format!("agent {number}\n"));
     }
     two.sync_all();
     two
@@ -285,7 +296,11 @@ fn an_agents_folder_that_is_not_mounted_is_no_deletion() {
             std::fs::create_dir(two.ana.claude()).unwrap();
         }
         let run = two.ana.csync(&["sync"]).fails(1);
-        assert!(run.stderr.contains("stopped before anything was changed"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("stopped before anything was changed"),
+            "{}",
+            run.stderr
+        );
         assert_eq!(two.tip(), tip);
         std::fs::remove_dir_all(two.ana.claude()).unwrap();
         std::fs::rename(&away, two.ana.claude()).unwrap();
@@ -312,7 +327,11 @@ fn csync_without_privileges(machine: &Machine, arguments: &[&str]) -> Run {
             .arg(plain.get_program())
             .args(plain.get_args())
             .env_clear()
-            .envs(plain.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))))
+            .envs(
+                plain
+                    .get_envs()
+                    .filter_map(|(name, value)| value.map(|value| (name, value))),
+            )
             .current_dir(&machine.home);
         command
     } else {
