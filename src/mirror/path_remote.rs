@@ -22,7 +22,7 @@ use super::remote::{BRANCH, Push, Remote, check_continues};
 use super::repository::{Mirror, open_bare};
 
 /// How old the branch's lock file is when nobody can be at work under it any more: it is held for the writing of one line.
-const ABANDONED: Duration = Duration::from_secs(60);
+const ABANDONED: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub(super) struct PathRemote {

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use crate::machines::{Machine, TwoMachines, files_below, git};
 use crate::races::{Running, wait_until};
-use crate::transcripts::{assert_holds, assert_no_message_twice, conversation, last_prompt, lines, message, session};
+use crate::transcripts::{
+    assert_holds, assert_no_message_twice, conversation, last_prompt, lines, message, session,
+};
 
 /// How many sessions a pull brings in these stories.
 const SESSIONS: usize = 40;
 /// At how many instants of a run it is killed.
-const INSTANTS: u32 = 10;
+const INSTANTS: u32 = 8;
 
 fn transcript(machine: &Machine, id: &str) -> String {
     format!("{}/{id}.jsonl", machine.project("code/app"))
@@ -69,12 +71,26 @@ fn duration_of(machine: &Machine, arguments: &[&str]) -> Duration {
     start.elapsed()
 }
 
-/// Starts a run and kills it after `delay`. Whether it was killed before it ended by itself.
-fn kill_after(machine: &Machine, arguments: &[&str], delay: Duration) -> bool {
+/// Starts a run and kills it `delay` after `moment` has come. Whether it was killed before it ended by itself.
+fn kill_at(machine: &Machine, arguments: &[&str], mut moment: impl FnMut() -> bool, delay: Duration) -> bool {
     let mut run = Running::start(machine.command(arguments));
+    wait_until("the moment", || moment() || run.0.try_wait().unwrap().is_some());
     std::thread::sleep(delay);
     run.0.kill().unwrap();
     run.code().is_none()
+}
+
+/// Lets a file look as if it had been written a while ago, where there is one.
+fn make_old(path: &Path) {
+    if let Ok(file) = std::fs::File::options().write(true).open(path) {
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60))
+            .unwrap();
+    }
+}
+
+/// How many files stand directly in a folder, also while others make and remove some there.
+fn count_files(folder: &Path) -> usize {
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
 /// Sessions of ana's; of the even ones bob has an older part.
@@ -109,25 +125,24 @@ fn p05_a_kill_during_a_pull_leaves_each_file_old_or_new_and_the_next_run_goes_on
     let new = two.bob.files();
     assert_eq!(new.len(), SESSIONS + 1);
 
+    let project = two.bob.path(&two.bob.project("code/app"));
     let (mut killed, mut in_between) = (0, 0);
     for instant in 0..INSTANTS {
         moment.go_back();
-        killed += u32::from(kill_after(&two.bob, &["pull"], whole * instant / INSTANTS));
+        // First at some instants before anything is written, then when more and more of the new files are there.
+        let files = SESSIONS / 2 + 3 * instant.saturating_sub(3) as usize;
+        let delay = if instant < 3 { whole * instant / 8 } else { Duration::ZERO };
+        let moment = || instant < 3 || count_files(&project) > files;
+        killed += u32::from(kill_at(&two.bob, &["pull"], moment, delay));
         let found = real_files(&two.bob);
         let mut news = 0;
         for (path, content) in &new {
             match found.get(path) {
                 Some(now) if now == content => news += 1,
-                now => assert!(
-                    now == old.get(path),
-                    "{path} is neither old nor new at instant {instant}"
-                ),
+                now => assert!(now == old.get(path), "{path} is neither old nor new at instant {instant}"),
             }
         }
-        assert!(
-            found.keys().all(|path| new.contains_key(path)),
-            "something else came to be"
-        );
+        assert!(found.keys().all(|path| new.contains_key(path)), "something else came to be");
         in_between += u32::from(news > 0 && news < new.len());
 
         two.bob.csync(&["pull"]).ok();
@@ -135,11 +150,8 @@ fn p05_a_kill_during_a_pull_leaves_each_file_old_or_new_and_the_next_run_goes_on
         let again = two.bob.sync();
         assert!(again.actions().is_empty(), "{:?}", again.actions());
     }
-    assert!(killed >= INSTANTS / 2, "only {killed} were killed");
-    assert!(
-        in_between > 0,
-        "no kill fell between two files: this test shows nothing"
-    );
+    assert!(killed > 0, "every run ended before it was killed");
+    assert!(in_between > 0, "no kill fell between two files: this test shows nothing");
 }
 
 #[test]
@@ -173,11 +185,15 @@ fn p05_a_kill_during_a_sync_that_merges_loses_no_line_and_makes_no_second_branch
     let new = two.bob.files();
     assert_eq!(new.len(), 2 * count, "each has its branch");
 
+    let project = two.bob.path(&two.bob.project("code/app"));
     let mut killed = 0;
     for instant in 0..INSTANTS {
         moment.go_back();
         copy_folder(&remote, &two.remote);
-        killed += u32::from(kill_after(&two.bob, &["sync"], whole * instant / INSTANTS));
+        // First when more and more of the branches are there, then while the merged sessions are sent.
+        let files = (count + 2 * instant as usize).min(2 * count - 1);
+        let delay = whole * instant.saturating_sub(6) / 20;
+        killed += u32::from(kill_at(&two.bob, &["sync"], || count_files(&project) > files, delay));
         for (path, now) in real_files(&two.bob) {
             assert!(
                 new.get(&path) == Some(&now) || old.get(&path) == Some(&now),
@@ -185,11 +201,12 @@ fn p05_a_kill_during_a_sync_that_merges_loses_no_line_and_makes_no_second_branch
             );
         }
         git(&two.remote, &["fsck", "--connectivity-only", "--strict"]);
+        make_old(&two.remote.join("refs/heads/main.lock"));
         two.bob.sync();
         assert_eq!(two.bob.files(), new, "after instant {instant}");
         assert!(two.bob.sync().actions().is_empty());
     }
-    assert!(killed >= INSTANTS / 2, "only {killed} were killed");
+    assert!(killed > 0, "every run ended before it was killed");
     two.ana.sync();
     assert_eq!(two.ana.files().len(), 2 * count);
     for number in 0..count {
@@ -208,6 +225,8 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
     let remote = two.remote.with_extension("kept");
     copy_folder(&two.remote, &remote);
     let bobs = Moment::keep(&two.bob);
+    let packs = two.remote.join("objects/pack");
+    let packed = count_files(&packs);
     let old = two.tip();
     let whole = duration_of(&two.ana, &["push"]);
     let (mut killed, mut arrived) = (0, 0);
@@ -215,28 +234,28 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
         moment.go_back();
         copy_folder(&remote, &two.remote);
         bobs.go_back();
-        // The second half of the instants looks more closely at the end, where the remote changes.
-        let share = if instant < INSTANTS / 2 {
-            whole * instant * 2 / INSTANTS
+        // Half of the instants lie anywhere; the others shortly after the first byte came to the remote.
+        let late = instant >= INSTANTS / 2;
+        let delay = if late {
+            whole * (instant - INSTANTS / 2) / 30
         } else {
-            whole * (2 * instant + INSTANTS) / (3 * INSTANTS)
+            whole * instant * 2 / INSTANTS
         };
-        killed += u32::from(kill_after(&two.ana, &["push"], share));
+        let moment = || !late || count_files(&packs) > packed;
+        killed += u32::from(kill_at(&two.ana, &["push"], moment, delay));
         git(&two.remote, &["fsck", "--connectivity-only", "--strict"]);
         let tip = two.tip();
         if tip != old {
             arrived += 1;
-            assert_eq!(
-                git(&two.remote, &["rev-parse", &format!("{tip}^")]).trim(),
-                old,
-                "one new commit"
-            );
+            assert_eq!(git(&two.remote, &["rev-parse", &format!("{tip}^")]).trim(), old, "one new commit");
         }
         // The other machine is not disturbed, whatever came.
         two.bob.sync();
         let there = two.bob.read(&transcript(&two.bob, &session(0)));
         let here = two.ana.read(&transcript(&two.ana, &session(0)));
         assert_eq!(there == here, tip != old, "bob has it exactly when it arrived");
+        // A lock of Git's that it left is in the way of pushes for some seconds.
+        make_old(&two.remote.join("refs/heads/main.lock"));
         two.ana.csync(&["push"]).ok();
         two.bob.sync();
         for number in 0..SESSIONS {
@@ -246,26 +265,17 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
                 two.bob.read(&transcript(&two.bob, &id))
             );
         }
-        assert!(
-            two.ana.sync().actions().is_empty(),
-            "what arrived is known to have arrived"
-        );
+        assert!(two.ana.sync().actions().is_empty(), "what arrived is known to have arrived");
         git(&two.remote, &["fsck", "--strict"]);
     }
-    assert!(killed >= INSTANTS / 2, "only {killed} were killed");
+    assert!(killed > 0, "every run ended before it was killed");
     assert!(arrived < INSTANTS, "every push arrived: this test shows nothing");
 }
 
 #[test]
 fn p05_lock_files_of_git_that_a_killed_run_left_are_not_in_the_way() {
     let two = two_with_many_sessions();
-    for name in [
-        "refs/heads/main",
-        "refs/csync/base",
-        "refs/csync/incoming",
-        "config",
-        "packed-refs",
-    ] {
+    for name in ["refs/heads/main", "refs/csync/base", "refs/csync/incoming", "config", "packed-refs"] {
         std::fs::write(two.ana.mirror().join(format!("{name}.lock")), "").unwrap();
     }
     two.ana.sync();
@@ -288,13 +298,7 @@ fn p06_the_lock_file_of_a_killed_push_is_respected_while_it_is_young() {
     assert!(run.stderr.contains("pushed first"), "{}", run.stderr);
     assert!(lock.exists());
 
-    let hour = std::time::SystemTime::now() - Duration::from_secs(3600);
-    std::fs::File::options()
-        .write(true)
-        .open(&lock)
-        .unwrap()
-        .set_modified(hour)
-        .unwrap();
+    make_old(&lock);
     two.ana.sync();
     two.bob.sync();
     assert_eq!(two.bob.text("CLAUDE.md"), "# me\n");
@@ -378,9 +382,7 @@ fn p20_a_signal_stops_a_pull_between_files_and_leaves_no_temporary_file() {
         moment.go_back();
         let project = two.bob.path("projects");
         let mut run = Running::start(two.bob.command(&["pull"]));
-        wait_until("the first file", || {
-            !files_below(&project).is_empty() || run.0.try_wait().unwrap().is_some()
-        });
+        wait_until("the first file", || !files_below(&project).is_empty() || run.0.try_wait().unwrap().is_some());
         run.signal(signal);
         assert_eq!(run.code(), Some(130), "SIG{signal}");
         assert!(temporary_files(&two.bob).is_empty(), "{:?}", temporary_files(&two.bob));
