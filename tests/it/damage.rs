@@ -232,6 +232,17 @@ fn p11_a_damaged_mirror_is_noticed_and_loses_nothing() {
         }
         std::fs::remove_file(&file).unwrap();
         std::fs::write(&file, &whole).unwrap();
+        // Cut off, as a power cut leaves it, and empty.
+        for length in [whole.len() / 2, 0] {
+            std::fs::remove_file(&file).unwrap();
+            std::fs::write(&file, &whole[..length]).unwrap();
+            let run = two.bob.csync(&["status", "--json"]);
+            let place = file.display();
+            assert!(matches!(run.code, 0 | 3 | 15), "{place} cut: {}{}", run.stdout, run.stderr);
+            assert!(two.bob.files() == files, "{place} cut: a file changed");
+        }
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, &whole).unwrap();
     }
     two.bob.sync();
     two.ana.sync();
@@ -273,6 +284,11 @@ fn p11_a_remote_that_lacks_an_object_is_refused() {
             run.stdout,
             run.stderr
         );
+        assert!(beliefs(&two.bob) == before, "{}", file.display());
+        let whole = std::fs::read(&aside).unwrap();
+        std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+        let run = two.bob.csync(&["sync"]).fails(15);
+        assert!(run.stderr.contains("hint: "), "{}: {}", file.display(), run.stderr);
         assert!(beliefs(&two.bob) == before, "{}", file.display());
         std::fs::rename(&aside, &file).unwrap();
     }
