@@ -5,6 +5,7 @@ mod commands;
 pub(crate) mod diff;
 pub(crate) mod failures;
 pub(crate) mod pager;
+pub(crate) mod programs;
 pub(crate) mod progress;
 pub(crate) mod prompts;
 mod reference;

@@ -5,8 +5,9 @@
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
+use super::programs;
 use super::terminal::Terminal;
-use crate::config::{Config, Environment, SECRET_VARIABLES};
+use crate::config::{Config, Environment};
 
 /// What is used when nobody chose: quits when it fits on the screen, ignores case in searches, passes colours and nothing else, and
 /// leaves the text on the screen.
@@ -34,7 +35,7 @@ impl Pager {
             None if terminal.moves => DEFAULT.to_owned(),
             None => return None,
         };
-        let words = words(&chosen);
+        let words = programs::words(&chosen);
         match words.first().map(String::as_str) {
             None | Some("cat") => None,
             Some(_) => Some(Self { words }),
@@ -42,12 +43,8 @@ impl Pager {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..]).stdin(Stdio::piped());
-        // A pager can be told to run other programs; none of them has any business with secrets.
-        for name in SECRET_VARIABLES {
-            command.env_remove(name);
-        }
+        let mut command = programs::command(&self.words);
+        command.stdin(Stdio::piped());
         command
     }
 }
@@ -87,34 +84,11 @@ pub fn show(pager: Option<&Pager>, fill: impl FnOnce(&mut dyn Write) -> io::Resu
     }
 }
 
-/// The words of a command line: apart by spaces, held together by single or double quotes; `\` takes the next character as it is
-/// outside single quotes. Nothing is expanded and no shell is asked.
-fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        match (quote, character) {
-            (Some(open), _) if character == open => quote = None,
-            (None, '\'' | '"') => {
-                quote = Some(character);
-                word.get_or_insert_default();
-            }
-            (None | Some('"'), '\\') => word.get_or_insert_default().extend(characters.next()),
-            (None, ' ' | '\t') => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(character),
-        }
-    }
-    words.extend(word);
-    words
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::config::ColorChoice;
+    use crate::config::{ColorChoice, SECRET_VARIABLES};
 
     fn chosen(variables: &[(&str, &str)], stdout: bool, disabled: bool) -> Option<String> {
         let environment = Environment::new("/home/ana", variables.iter().copied());
@@ -137,11 +111,6 @@ mod tests {
         assert_eq!(chosen(&[], true, true), None);
         assert_eq!(chosen(&[("PAGER", "cat")], true, false), None);
         assert_eq!(chosen(&[("TERM", "dumb")], true, false), None);
-    }
-
-    #[test]
-    fn words_are_split_as_a_person_means_them() {
-        assert_eq!(words(r#" a  "b c" d\ e '\f' "" "#), ["a", "b c", "d e", r"\f", ""]);
     }
 
     #[cfg(unix)]

@@ -36,13 +36,6 @@ pub trait Prompter {
     /// As [`passphrase`](Self::passphrase).
     fn new_passphrase(&self, question: &str, instead: &str) -> Result<SecretString>;
 
-    /// Yes or no.
-    ///
-    /// # Errors
-    ///
-    /// As [`passphrase`](Self::passphrase).
-    fn confirm(&self, question: &str, default: bool, instead: &str) -> Result<bool>;
-
     /// A text; an empty answer takes the default where there is one.
     ///
     /// # Errors
@@ -109,11 +102,6 @@ impl Prompter for Person {
         asked(prompt.report(false).interact_on(&self.term)).map(SecretString::from)
     }
 
-    fn confirm(&self, question: &str, default: bool, _: &str) -> Result<bool> {
-        let prompt = dialoguer::Confirm::new().with_prompt(sanitize::line(question));
-        asked(prompt.default(default).interact_on(&self.term))
-    }
-
     fn text(&self, question: &str, default: Option<&str>, _: &str) -> Result<String> {
         let mut prompt = dialoguer::Input::<String>::new().with_prompt(sanitize::line(question));
         if let Some(default) = default {
@@ -178,10 +166,6 @@ impl Prompter for Nobody {
         self.refuse(question, instead)
     }
 
-    fn confirm(&self, question: &str, _: bool, instead: &str) -> Result<bool> {
-        self.refuse(question, instead)
-    }
-
     fn text(&self, question: &str, _: Option<&str>, instead: &str) -> Result<String> {
         self.refuse(question, instead)
     }
@@ -232,13 +216,6 @@ impl Prompter for Scripted {
 
     fn new_passphrase(&self, question: &str, _: &str) -> Result<SecretString> {
         Ok(self.next(question).into())
-    }
-
-    fn confirm(&self, question: &str, default: bool, _: &str) -> Result<bool> {
-        Ok(match self.next(question).as_str() {
-            "" => default,
-            answer => answer == "y",
-        })
     }
 
     fn text(&self, question: &str, default: Option<&str>, _: &str) -> Result<String> {
@@ -299,7 +276,6 @@ mod tests {
         for error in [
             nobody.passphrase("?", "--x").unwrap_err(),
             nobody.new_passphrase("?", "--x").unwrap_err(),
-            nobody.confirm("?", true, "--x").unwrap_err(),
             nobody.text("?", Some("default"), "--x").unwrap_err(),
             nobody.choose("?", &CHOICES, "--x").unwrap_err(),
         ] {
@@ -319,10 +295,9 @@ mod tests {
 
     #[test]
     fn written_answers_are_given_in_order() {
-        let person = Scripted::new(["r", "", "laptop"]);
+        let person = Scripted::new(["r", "laptop"]);
         assert_eq!(person.choose("Keep which?", &CHOICES, "--keep").unwrap(), 'r');
-        assert!(person.confirm("Sure?", true, "--yes").unwrap());
         assert_eq!(person.text("Name?", None, "--device").unwrap(), "laptop");
-        assert_eq!(person.asked(), ["Keep which?", "Sure?", "Name?"]);
+        assert_eq!(person.asked(), ["Keep which?", "Name?"]);
     }
 }

@@ -1,6 +1,8 @@
 //! Points in time in a person's words. The present and the time zone are values, so that tests can fix them.
 
-use chrono::{DateTime, FixedOffset, Local, TimeZone as _, Utc};
+#[cfg(test)]
+use chrono::FixedOffset;
+use chrono::{DateTime, Local, TimeZone as _, Utc};
 
 use crate::core::stat::Timestamp;
 
@@ -16,6 +18,7 @@ enum Zone {
     /// This machine's, with its summer times.
     Local,
     /// One offset for all times.
+    #[cfg(test)]
     Fixed(FixedOffset),
 }
 
@@ -27,6 +30,7 @@ impl Clock {
     }
 
     /// A clock that stands at `now`, in an offset from UTC.
+    #[cfg(test)]
     #[must_use]
     pub const fn fixed(now: Timestamp, offset: FixedOffset) -> Self {
         Self {
@@ -52,6 +56,7 @@ impl Clock {
         const FORM: &str = "%Y-%m-%d %H:%M:%S";
         match self.zone {
             Zone::Local => at.with_timezone(&Local).format(FORM).to_string(),
+            #[cfg(test)]
             Zone::Fixed(offset) => at.with_timezone(&offset).format(FORM).to_string(),
         }
     }

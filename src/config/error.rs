@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::origin::Origin;
+use super::settings::setting;
 use crate::error::{Error, Kind};
 
 /// A configuration that cannot be used.
@@ -30,7 +31,7 @@ pub enum ConfigError {
         problem: String,
     },
     /// A key that csync does not know.
-    #[error("{place} has an unknown key `{key}`")]
+    #[error("{place}unknown key `{key}`")]
     UnknownKey {
         /// Where it stands.
         place: Place,
@@ -40,7 +41,7 @@ pub enum ConfigError {
         nearest: Option<&'static str>,
     },
     /// A value that its key cannot have.
-    #[error("{place}: `{key}` must be {expected}, not {found}")]
+    #[error("{place}`{key}` must be {expected}, not {found}")]
     BadValue {
         /// Where it stands.
         place: Place,
@@ -55,21 +56,42 @@ pub enum ConfigError {
 
 /// Where something wrong stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The layer.
-    pub origin: Origin,
-    /// The line in a file, counted from 1.
-    pub line: Option<usize>,
+pub enum Place {
+    /// In the configuration file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line in it, counted from 1.
+        line: Option<usize>,
+    },
+    /// In a variable of the environment.
+    Variable(&'static str),
+    /// In a flag.
+    Flag(&'static str),
+    /// In what the person asked for just now.
+    Request,
 }
 
+impl From<Origin> for Place {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::File(path) => Self::File { path, line: None },
+            Origin::Variable(name) => Self::Variable(name),
+            Origin::Flag(flag) => Self::Flag(flag),
+            Origin::Default => Self::Request,
+        }
+    }
+}
+
+/// The place as the beginning of a message.
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (&self.origin, self.line) {
-            (Origin::File(path), Some(line)) => write!(f, "`{}`, line {line}", path.display()),
-            (Origin::File(path), None) => write!(f, "`{}`", path.display()),
-            (Origin::Flag(flag), _) => write!(f, "`{flag}`"),
-            (Origin::Variable(name), _) => write!(f, "${name}"),
-            (Origin::Default, _) => f.write_str("the default"),
+        match self {
+            Self::File { path, line: Some(line) } => write!(f, "`{}`, line {line}: ", path.display()),
+            Self::File { path, line: None } => write!(f, "`{}`: ", path.display()),
+            Self::Flag(flag) => write!(f, "`{flag}`: "),
+            Self::Variable(name) => write!(f, "${name}: "),
+            Self::Request => Ok(()),
         }
     }
 }
@@ -87,10 +109,13 @@ impl From<ConfigError> for Error {
             ConfigError::Syntax { path, .. } => format!("mend that line of `{}`", path.display()),
             ConfigError::UnknownKey { nearest: Some(key), .. } => format!("did you mean `{key}`?"),
             ConfigError::UnknownKey { nearest: None, .. } => "`csync config show` lists every key".to_owned(),
-            ConfigError::BadValue { place, key, .. } => match &place.origin {
-                Origin::File(_) => format!("mend it there, or run `csync config set {key} VALUE`"),
-                Origin::Variable(name) => format!("change {name}, or unset it"),
-                Origin::Flag(_) | Origin::Default => "`csync config show` lists every key and its value".to_owned(),
+            ConfigError::BadValue { place, key, .. } => match place {
+                Place::File { .. } => format!("mend it there, or run `csync config set {key} VALUE`"),
+                Place::Variable(name) => format!("change {name}, or unset it"),
+                Place::Flag(_) | Place::Request => match setting(key) {
+                    Some(setting) => format!("{key}: {}", setting.about),
+                    None => "`csync config show` lists every key and its value".to_owned(),
+                },
             },
         };
         let told = Self::new(Kind::Usage, error.to_string()).hint(hint);

@@ -7,7 +7,6 @@ use toml_edit::{Document, DocumentMut, Item, TableLike};
 
 use super::environment::Environment;
 use super::error::{ConfigError, Place};
-use super::origin::Origin;
 use super::settings::{SETTINGS, Setting, nearest, setting};
 use super::value::Value;
 
@@ -48,8 +47,8 @@ impl Reader<'_> {
         for (name, item) in table.iter() {
             let key = format!("{prefix}{name}");
             let span = table.key(name).and_then(toml_edit::Key::span).or_else(|| item.span());
-            let place = Place {
-                origin: Origin::File(self.path.to_owned()),
+            let place = Place::File {
+                path: self.path.to_owned(),
                 line: span.map(|span| line_of(self.text, span.start)),
             };
             if let Some(setting) = setting(&key) {
@@ -82,9 +81,8 @@ fn line_of(text: &str, offset: usize) -> usize {
     1 + before.iter().filter(|&&byte| byte == b'\n').count()
 }
 
-/// The text of the file after `setting` got `value`; `None` removes it. Everything else in the file stays as it is.
-/// A map keeps its other entries.
-pub(super) fn edit(path: &Path, text: &str, setting: &Setting, value: Option<Value>) -> Result<String, ConfigError> {
+/// The text of the file after `setting` got `value`. Everything else in the file stays as it is. A map keeps its other entries.
+pub(super) fn edit(path: &Path, text: &str, setting: &Setting, value: Value) -> Result<String, ConfigError> {
     let mut document: DocumentMut = text
         .parse()
         .map_err(|error: toml_edit::TomlError| ConfigError::Syntax {
@@ -103,24 +101,18 @@ pub(super) fn edit(path: &Path, text: &str, setting: &Setting, value: Option<Val
     };
     let mut at: &mut dyn TableLike = document.as_table_mut();
     for table in tables {
-        if value.is_none() && !at.contains_key(table) {
-            return Ok(text.to_owned());
-        }
         let item = at.entry(table).or_insert_with(toml_edit::table);
         at = item.as_table_like_mut().ok_or_else(|| not_a_table(table))?;
     }
     match value {
-        None => {
-            at.remove(name);
-        }
-        Some(Value::Map(entries)) => {
+        Value::Map(entries) => {
             let item = at.entry(name).or_insert_with(toml_edit::table);
             let map = item.as_table_like_mut().ok_or_else(|| not_a_table(setting.key))?;
             for (key, value) in entries {
                 replace(map, &key, value.into());
             }
         }
-        Some(value) => replace(at, name, value.to_toml()),
+        value => replace(at, name, value.to_toml()),
     }
     Ok(document.to_string())
 }

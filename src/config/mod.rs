@@ -22,7 +22,7 @@ pub use self::error::{ConfigError, Place};
 pub use self::origin::Origin;
 pub use self::paths::Paths;
 pub use self::settings::{Fallback, SETTINGS, Setting, nearest, setting};
-pub use self::value::{BadValue, Shape, Value};
+pub use self::value::{Shape, Value};
 use crate::core::device::DeviceName;
 use crate::core::id::VaultId;
 
@@ -58,7 +58,7 @@ pub struct ClaudeConfig {
     pub include: Vec<String>,
     /// Patterns of what is not synced.
     pub exclude: Vec<String>,
-    /// Whether the keys of settings.json that run commands are synced as well.
+    /// Keys of settings.json that are synced although they stay on each machine otherwise.
     pub send_keys: Vec<String>,
     /// Local project folders (absolute, `~` replaced) and their projects' names on every machine.
     pub projects: BTreeMap<PathBuf, String>,
@@ -178,7 +178,7 @@ impl Config {
                     },
                 }
             };
-            let value = read_texts(setting, &texts, environment, &origin)?;
+            let value = read_texts(setting, &texts, environment, origin.clone().into())?;
             entries.push(Entry {
                 setting,
                 value: Some(value),
@@ -276,31 +276,19 @@ pub fn set(
     environment: &Environment,
 ) -> Result<String, ConfigError> {
     let setting = setting(key).ok_or_else(|| unknown(key))?;
-    let checked = read_texts(setting, texts, environment, &Origin::Flag("config set"))?;
+    let checked = read_texts(setting, texts, environment, Place::Request)?;
     // A path goes to the file as it was written: `~` stays `~`, so that the file means the same on another machine.
     // A relative one is made absolute, for it would mean something else in each working folder.
     let value = match (checked, texts) {
         (Value::Path(_), [text]) if text.starts_with('~') => Value::Text(text.clone()),
         (checked, _) => checked,
     };
-    file::edit(path, text, setting, Some(value))
-}
-
-/// The text of a configuration file after `key` was removed from it; unchanged when it was not there.
-///
-/// # Errors
-///
-/// [`ConfigError`] when the key is unknown or `text` is not TOML.
-pub fn unset(path: &Path, text: &str, key: &str) -> Result<String, ConfigError> {
-    file::edit(path, text, setting(key).ok_or_else(|| unknown(key))?, None)
+    file::edit(path, text, setting, value)
 }
 
 fn unknown(key: &str) -> ConfigError {
     ConfigError::UnknownKey {
-        place: Place {
-            origin: Origin::Flag("csync config"),
-            line: None,
-        },
+        place: Place::Request,
         key: key.to_owned(),
         nearest: nearest(key),
     }
@@ -316,14 +304,11 @@ fn read_texts(
     setting: &Setting,
     texts: &[String],
     environment: &Environment,
-    origin: &Origin,
+    place: Place,
 ) -> Result<Value, ConfigError> {
     let read = setting.shape.read(texts, environment);
     read.map_err(|bad| ConfigError::BadValue {
-        place: Place {
-            origin: origin.clone(),
-            line: None,
-        },
+        place,
         key: setting.key,
         expected: bad.expected,
         found: bad.found,

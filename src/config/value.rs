@@ -23,8 +23,6 @@ pub enum Shape {
     Vault,
     /// A path; `~` stands for the home folder.
     Path,
-    /// Yes or no.
-    Switch,
     /// A whole number within bounds.
     Number {
         /// The least that is allowed.
@@ -47,8 +45,6 @@ pub enum Value {
     Text(String),
     /// An absolute path.
     Path(PathBuf),
-    /// Yes or no.
-    Switch(bool),
     /// A whole number.
     Number(u64),
     /// Texts in order.
@@ -76,7 +72,6 @@ impl Shape {
             Self::Device => "a name of 1 to 64 characters".to_owned(),
             Self::Vault => "a vault id of 32 hexadecimal digits".to_owned(),
             Self::Path => "a path".to_owned(),
-            Self::Switch => "true or false".to_owned(),
             Self::Number { least, most } => format!("a whole number from {least} to {most}"),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
             Self::List => "a list of texts".to_owned(),
@@ -116,11 +111,6 @@ impl Shape {
                 })
                 .collect::<Result<_, _>>()
                 .map(Value::Map),
-            Self::Switch => match one()? {
-                "true" | "yes" | "1" => Ok(Value::Switch(true)),
-                "false" | "no" | "0" => Ok(Value::Switch(false)),
-                other => self.refuse(quoted(other)),
-            },
             Self::Number { .. } => match one()?.parse() {
                 Ok(number) => self.number(number),
                 Err(_) => self.refuse(quoted(one()?)),
@@ -137,7 +127,6 @@ impl Shape {
     pub fn read_toml(self, item: &Item, environment: &Environment) -> Result<Value, BadValue> {
         let refuse = || self.refuse(with_article(item.type_name()));
         match self {
-            Self::Switch => item.as_bool().map_or_else(refuse, |yes| Ok(Value::Switch(yes))),
             Self::Number { .. } => match item.as_integer().map(u64::try_from) {
                 Some(Ok(number)) => self.number(number),
                 Some(Err(_)) => self.refuse("a number below zero"),
@@ -203,7 +192,6 @@ impl Value {
         match self {
             Self::Text(text) => text.as_str().into(),
             Self::Path(path) => path.to_string_lossy().as_ref().into(),
-            Self::Switch(yes) => (*yes).into(),
             Self::Number(number) => i64::try_from(*number).unwrap_or(i64::MAX).into(),
             Self::List(texts) => texts.iter().collect::<Array>().into(),
             Self::Map(entries) => entries.iter().collect::<InlineTable>().into(),
@@ -216,7 +204,6 @@ impl Value {
         match self {
             Self::Text(text) => text.as_str().into(),
             Self::Path(path) => path.to_string_lossy().into(),
-            Self::Switch(yes) => (*yes).into(),
             Self::Number(number) => (*number).into(),
             Self::List(texts) => texts.iter().map(String::as_str).collect(),
             Self::Map(entries) => entries
@@ -233,7 +220,6 @@ impl fmt::Display for Value {
         match self {
             Self::Text(text) => f.write_str(text),
             Self::Path(path) => path.display().fmt(f),
-            Self::Switch(yes) => yes.fmt(f),
             Self::Number(number) => number.fmt(f),
             Self::List(texts) => f.write_str(&texts.join("\n")),
             Self::Map(entries) => {

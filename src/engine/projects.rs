@@ -11,7 +11,7 @@ use crate::core::origin::Project;
 use crate::core::path::LogicalPath;
 use crate::error::Result;
 use crate::sources::{self, LocalProject, ProjectInputs, ProjectMap, ProjectMapping};
-use crate::state::Index;
+use crate::state::{Agreed, Index};
 use crate::vault::Head;
 
 /// The names under which what was found before stands in the index. Losing it costs a look at a few files.
@@ -34,6 +34,25 @@ fn cached<T: DeserializeOwned + Default>(index: &Index, key: &str) -> Result<T> 
 }
 
 impl OpenVault {
+    /// Learns the projects of the vault's newest heads. The base of every path.
+    ///
+    /// # Errors
+    /// A damaged mirror, or an index that cannot be used.
+    pub fn learn_from_vault(&mut self) -> Result<BTreeMap<LogicalPath, Agreed>> {
+        let base = self.base()?;
+        let (_, tip) = self.tip()?;
+        let changes = self.head_changes(self.base_tree()?, Some(tip))?;
+        let blobs: Vec<_> = changes
+            .into_iter()
+            .filter_map(|(id, (_, now))| now.map(|blob| (id, blob)))
+            .collect();
+        if !blobs.is_empty() {
+            let (heads, _) = self.open_heads(&blobs)?;
+            self.learn_projects(heads.values())?;
+        }
+        Ok(base)
+    }
+
     /// Remembers the projects that `heads` speak of, so that a local project of the same Git remote finds its name.
     ///
     /// # Errors
@@ -73,7 +92,12 @@ impl OpenVault {
 ///
 /// # Errors
 /// An index that cannot be read or written.
-pub fn project_map(context: &Context<'_>, index: &mut Index, open: &OpenSource) -> Result<ProjectMap> {
+pub fn project_map(
+    context: &Context<'_>,
+    index: &mut Index,
+    open: &OpenSource,
+    base: &BTreeMap<LogicalPath, Agreed>,
+) -> Result<ProjectMap> {
     let folders = sources::project_folders(open.root.path());
     let vault: BTreeMap<String, Project> = cached(index, VAULT_PROJECTS)?;
     let mut found: FoundProjects = cached(index, LOCAL_PROJECTS)?;
@@ -96,7 +120,10 @@ pub fn project_map(context: &Context<'_>, index: &mut Index, open: &OpenSource) 
         found.vault.clone_from(&vault);
         remember(index, LOCAL_PROJECTS, &found)?;
     }
-    let assigned: Vec<(String, String)> = cached(index, ASSIGNED_PROJECTS)?;
+    let assigned: Vec<(String, String)> = match index.meta(ASSIGNED_PROJECTS)? {
+        Some(_) => cached(index, ASSIGNED_PROJECTS)?,
+        None => assigned_by_sessions(open, &folders, base),
+    };
     let map = ProjectMap::build(ProjectInputs {
         homes,
         config_map: context
@@ -121,6 +148,36 @@ pub fn project_map(context: &Context<'_>, index: &mut Index, open: &OpenSource) 
         remember(index, ASSIGNED_PROJECTS, &now)?;
     }
     Ok(map)
+}
+
+/// What local folders were called before, found again by the sessions in them: for an index that was lost.
+fn assigned_by_sessions(
+    open: &OpenSource,
+    folders: &[String],
+    base: &BTreeMap<LogicalPath, Agreed>,
+) -> Vec<(String, String)> {
+    let source = open.source.as_ref();
+    let known: BTreeMap<&str, &str> = base
+        .keys()
+        .filter(|path| path.source() == source.name())
+        .filter_map(|path| Some((path.file_name(), source.project_folder(path.relative())?)))
+        .filter(|(name, _)| name.ends_with(".jsonl"))
+        .collect();
+    if known.is_empty() {
+        return Vec::new();
+    }
+    let logical_of = |folder: &String| {
+        let entries = std::fs::read_dir(open.root.path().join("projects").join(folder)).ok()?;
+        entries.flatten().find_map(|entry| {
+            known
+                .get(entry.file_name().to_str()?)
+                .map(|logical| (*logical).to_owned())
+        })
+    };
+    folders
+        .iter()
+        .filter_map(|folder| logical_of(folder).map(|logical| (folder.clone(), logical)))
+        .collect()
 }
 
 /// The home folder under each of its names, the real one first: agents name folders after real paths.

@@ -115,8 +115,6 @@ pub struct Report {
     pub races: u32,
     /// How many local files were read.
     pub files_read: u64,
-    /// Whether this machine saw the vault for the first time, so that it cannot know whether the host went back in time.
-    pub first_sight: bool,
     /// Names of devices that others added since the last time.
     pub new_members: Vec<String>,
 }

@@ -74,6 +74,8 @@ impl OpenVault {
     /// # Errors
     /// An index that cannot be used, or an interrupt; single files only make [`Trouble`].
     pub fn survey(&mut self, context: &Context<'_>) -> Result<Survey> {
+        // A project's name may come from the vault: what it says is learnt before local folders are named.
+        let base = self.learn_from_vault()?;
         let rows: BTreeMap<LogicalPath, Row> = self
             .index
             .rows()?
@@ -96,12 +98,12 @@ impl OpenVault {
                 tracing::warn!("a temporary file of an earlier run could not be removed: {error}");
             }
             survey.live.extend(live_sessions(open.root.path()));
-            let projects = project_map(context, &mut self.index, open)?;
+            let projects = project_map(context, &mut self.index, open, &base)?;
             survey
                 .conflict_files
                 .extend(scan.conflict_files.iter().map(|file| (number, file.clone())));
             survey.troubles.extend(
-                std::mem::take(&mut scan.problems)
+                scan.take_problems()
                     .into_iter()
                     .map(|problem| Trouble::new(problem.relative, Error::from(problem.error))),
             );

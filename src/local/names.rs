@@ -22,12 +22,6 @@ pub fn is_temporary_name(name: &str) -> bool {
         .is_some_and(|random| random.len() == TEMPORARY_RANDOM && random.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
-/// Whether `name` (a component or a path) is a conflict file: `<name>.conflict.<YYYYMMDD-HHMMSS>`.
-#[must_use]
-pub fn is_conflict_name(name: &str) -> bool {
-    conflict_base(name).is_some()
-}
-
 /// What the file in conflict is called, where `name` (a component or a path) is that of a conflict file.
 #[must_use]
 pub fn conflict_base(name: &str) -> Option<&str> {
@@ -128,7 +122,7 @@ mod tests {
 
     #[test]
     fn our_own_names_are_known() {
-        assert!(is_conflict_name("settings.json.conflict.20261120-101500"));
+        assert!(conflict_base("settings.json.conflict.20261120-101500").is_some());
         assert_eq!(conflict_base("a/b.md.conflict.20261120-101500"), Some("a/b.md"));
         for other in [
             ".conflict.20261120-101500",
@@ -138,7 +132,7 @@ mod tests {
             "x.conflict.20261120-101500.md",
             "notes.conflict.md",
         ] {
-            assert!(!is_conflict_name(other), "{other}");
+            assert!(conflict_base(other).is_none(), "{other}");
         }
         let folder = tempfile::tempdir().unwrap();
         let temporary = temporary_in(folder.path()).unwrap();

@@ -49,11 +49,6 @@ impl PackFile {
         Ok(pack)
     }
 
-    /// How many bytes it has so far.
-    pub(super) const fn length(&self) -> u64 {
-        self.length
-    }
-
     /// Adds an object whose id the caller has computed. The same id must not come twice.
     pub(super) fn add(&mut self, id: Oid, kind: ObjectType, data: &[u8]) -> Result<(), MirrorError> {
         // Sealed blobs do not get smaller; trees are half ids, but their names and the commits do.

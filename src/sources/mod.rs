@@ -8,12 +8,12 @@ pub mod claude;
 
 use crate::core::kind::{FileKind, Retention};
 
-pub use claude::describe::{Description, describe};
+pub use claude::describe::describe;
 pub use claude::discover::{app_state_file, discover_projects, project_folders};
 pub use claude::live::live_sessions;
-pub use claude::projects::{Collision, LocalProject, ProjectInputs, ProjectMap, ProjectMapping};
+pub use claude::projects::{LocalProject, ProjectInputs, ProjectMap, ProjectMapping};
 pub use claude::slug::slug;
-pub use claude::{ClaudeSettings, claude, claude_default_root};
+pub use claude::{ClaudeSettings, claude};
 
 /// The rules of one agent's folder. All paths are relative to the source's root and `/`-separated; they may be local or
 /// logical, since the two differ only in the name of a project's folder.

@@ -1,19 +1,18 @@
 //! `csync conflicts`: lists them, and resolves them one by one with a person, or all in one way.
 
 use std::fmt::Write as _;
-use std::process::Command;
 
 use serde_json::json;
 
 use super::diff::show;
 use crate::cli::args::{ConflictsArgs, KeepSide, Limits};
 use crate::cli::pager::{self, Pager};
+use crate::cli::programs;
 use crate::cli::prompts::Choice;
 use crate::cli::sanitize;
 use crate::cli::shell::Shell;
 use crate::cli::sizes;
 use crate::cli::summary;
-use crate::config::SECRET_VARIABLES;
 use crate::core::stat::Timestamp;
 use crate::engine::{ConflictItem, Conflicts, Context, Keep};
 use crate::error::{Error, Kind, Result};
@@ -239,15 +238,12 @@ fn edit(shell: &Shell, file: &std::path::Path) -> Result<bool> {
         .find_map(|name| shell.environment.variable(name))
         .and_then(|editor| editor.to_str())
         .unwrap_or("vi");
-    let mut words = editor.split_whitespace();
-    let program = words.next().unwrap_or("vi");
-    let mut command = Command::new(program);
-    command.args(words).arg(file);
-    for secret in SECRET_VARIABLES {
-        command.env_remove(secret);
+    let mut words = programs::words(editor);
+    if words.is_empty() {
+        words.push("vi".to_owned());
     }
-    let status = command.status().map_err(|source| {
-        Error::new(Kind::General, format!("cannot start the editor `{program}`"))
+    let status = programs::command(&words).arg(file).status().map_err(|source| {
+        Error::new(Kind::General, format!("cannot start the editor `{}`", words[0]))
             .hint("set EDITOR to an editor that is on this machine")
             .caused_by(source)
     })?;

@@ -2,6 +2,9 @@
 
 use crate::cli::sanitize;
 
+/// What the lines of a message begin with; its heading does not.
+pub(super) const INDENT: &str = "  ";
+
 /// Lines to show and to compare.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {

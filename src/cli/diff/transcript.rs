@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::reading::Reading;
+use super::reading::{INDENT, Reading};
 use crate::cli::sizes;
 use crate::cli::times::Clock;
 
@@ -137,20 +137,20 @@ fn show_block(block: &Value, show: &mut dyn FnMut(&str)) {
         Some("thinking") => {
             let thinking = text("thinking").unwrap_or_default();
             if !thinking.trim().is_empty() {
-                show("  (thinking)");
+                show(&format!("{INDENT}(thinking)"));
                 indented(thinking, THINKING_LINES, show);
             }
         }
         Some("tool_use") => {
             let name = text("name").unwrap_or("a tool");
             match block.get("input").and_then(telling) {
-                Some(argument) => show(&format!("  ▸ {name}: {}", short(argument))),
-                None => show(&format!("  ▸ {name}")),
+                Some(argument) => show(&format!("{INDENT}▸ {name}: {}", short(argument))),
+                None => show(&format!("{INDENT}▸ {name}")),
             }
         }
         Some("tool_result") => {
             let failed = block.get("is_error").and_then(Value::as_bool) == Some(true);
-            show(if failed { "  ◂ failed" } else { "  ◂ result" });
+            show(&format!("{INDENT}◂ {}", if failed { "failed" } else { "result" }));
             match block.get("content") {
                 Some(Value::String(result)) => indented(result, RESULT_LINES, show),
                 Some(Value::Array(parts)) => {
@@ -169,9 +169,9 @@ fn show_block(block: &Value, show: &mut dyn FnMut(&str)) {
             let data = source.and_then(|source| source.get("data")).and_then(Value::as_str);
             // Base64: four characters for three bytes.
             let size = data.map_or(0, |data| data.len() as u64 / 4 * 3);
-            show(&format!("  [image, {}]", sizes::size(size)));
+            show(&format!("{INDENT}[image, {}]", sizes::size(size)));
         }
-        Some(other) => show(&format!("  [{}]", short(other))),
+        Some(other) => show(&format!("{INDENT}[{}]", short(other))),
         None => {}
     }
 }
@@ -190,11 +190,11 @@ fn indented(text: &str, most: usize, show: &mut dyn FnMut(&str)) {
     }
     let mut lines = text.lines();
     for line in lines.by_ref().take(most) {
-        show(&format!("  {line}"));
+        show(&format!("{INDENT}{line}"));
     }
     let more = lines.count() as u64;
     if more > 0 {
-        show(&format!("  … {} more", sizes::count(more, "line", "lines")));
+        show(&format!("{INDENT}… {}", sizes::count(more, "more line", "more lines")));
     }
 }
 

@@ -20,13 +20,10 @@ pub(super) fn trim<'a>(left: &'a [u8], right: &'a [u8], keep: usize) -> Trimmed<
     let start = back(&left[..equal], keep);
     let first_line = 1 + left[..start].iter().filter(|&&byte| byte == b'\n').count();
     let (left, right) = (&left[start..], &right[start..]);
-    // The ends may not reach back into what is equal at the beginning: those bytes would be counted twice.
-    let most = left.len().min(right.len()) - (equal - start).min(left.len().min(right.len()));
     let equal = left
         .iter()
         .rev()
         .zip(right.iter().rev())
-        .take(most)
         .take_while(|(a, b)| a == b)
         .count();
     let end = equal - forward(&left[left.len() - equal..], keep);

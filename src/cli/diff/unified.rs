@@ -7,7 +7,7 @@ use console::Style;
 use similar::{ChangeTag, DiffOp, DiffTag, TextDiff};
 
 use super::DiffStyle;
-use super::reading::Reading;
+use super::reading::{INDENT, Reading};
 use crate::cli::{sanitize, sizes};
 
 /// How long the search for the shortest difference may take; after that a longer one is shown.
@@ -47,7 +47,14 @@ pub(super) fn write(
             .map_or(1, |most| most.to_string().len()),
         out,
     };
-    for hunk in diff.grouped_ops(style.context) {
+    let mut shown = 0;
+    for mut hunk in diff.grouped_ops(style.context) {
+        if old.is_rendered
+            && let Some(first) = hunk.first_mut()
+        {
+            painter.reach_heading(first, shown);
+        }
+        shown = hunk.last().map_or(shown, |op| op.old_range().end);
         painter.hunk(&hunk, labels)?;
     }
     Ok(())
@@ -67,6 +74,30 @@ struct Painter<'d, 't, 'o> {
 }
 
 impl Painter<'_, '_, '_> {
+    /// Makes the equal lines that a hunk begins with reach back to the heading of their message, which says who speaks; not over what
+    /// is `shown` already, and not far.
+    fn reach_heading(&self, first: &mut DiffOp, shown: usize) {
+        const FAR: usize = 12;
+        let DiffOp::Equal {
+            old_index,
+            new_index,
+            len,
+        } = first
+        else {
+            return;
+        };
+        for back in 0..=FAR.min(old_index.saturating_sub(shown)).min(*new_index) {
+            let line = self.diff.old_slice(*old_index - back);
+            if line.is_none() || line != self.diff.new_slice(*new_index - back) {
+                return;
+            }
+            if line.is_some_and(|line| !line.starts_with(INDENT)) {
+                (*old_index, *new_index, *len) = (*old_index - back, *new_index - back, *len + back);
+                return;
+            }
+        }
+    }
+
     fn hunk(&mut self, ops: &[DiffOp], labels: (&str, &str)) -> io::Result<()> {
         let (Some(first), Some(last)) = (ops.first(), ops.last()) else {
             return Ok(());
@@ -252,7 +283,7 @@ fn cut(parts: &[Part<'_>], most: usize) -> Vec<(bool, String)> {
             shown.push((*changed, start));
             shown.push((
                 false,
-                format!("… {} more", sizes::count(rest, "character", "characters")),
+                format!("… {}", sizes::count(rest, "more character", "more characters")),
             ));
             return shown;
         }

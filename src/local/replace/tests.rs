@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::local::{Faults, is_temporary_name};
+use crate::local::Faults;
+use crate::local::names::is_temporary_name;
 
 /// A root in a folder of its own, beside a folder that nothing may touch.
 struct Home {

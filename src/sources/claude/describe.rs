@@ -211,5 +211,5 @@ fn is_unprintable(c: char) -> bool {
 }
 
 #[cfg(test)]
-#[path = "describe_tests.rs"]
+#[allow(clippy::unwrap_used)]
 mod tests;

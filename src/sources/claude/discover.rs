@@ -67,9 +67,7 @@ pub fn discover_projects(
     let known = app_state.map(known_paths).unwrap_or_default();
     let mut paths: BTreeMap<String, Option<String>> = folders.iter().map(|folder| (folder.clone(), None)).collect();
     for path in &known {
-        if Path::new(path).is_dir() {
-            paths.insert(slug(path), Some(path.clone()));
-        }
+        paths.insert(slug(path), Some(path.clone()));
     }
     for (folder, path) in &mut paths {
         if path.is_none() {
@@ -88,7 +86,12 @@ pub fn discover_projects(
         .map(|(folder, path)| {
             let path = path.or_else(|| above.get(&folder).cloned());
             let project = path.as_deref().map(|path| identify(path, homes)).unwrap_or_default();
-            LocalProject { folder, path, project }
+            LocalProject {
+                present: root.join("projects").join(&folder).is_dir(),
+                folder,
+                path,
+                project,
+            }
         })
         .collect()
 }
@@ -160,7 +163,7 @@ fn cwd_in_part(part: &[u8]) -> Option<String> {
         .ok()
 }
 
-/// The paths of the projects that the agent's state lists.
+/// The real paths of those projects that the agent's state lists and that are there.
 fn known_paths(app_state: &Path) -> Vec<String> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
@@ -174,7 +177,15 @@ fn known_paths(app_state: &Path) -> Vec<String> {
         Vec::new()
     };
     let state: State = serde_json::from_slice(&content).unwrap_or_default();
-    state.projects.into_keys().collect()
+    state.projects.keys().filter_map(|path| real_folder(path)).collect()
+}
+
+/// The real path of the folder `path`, in the form that Claude Code names folders after.
+fn real_folder(path: &str) -> Option<String> {
+    let real = fs::canonicalize(path).ok().filter(|real| real.is_dir())?;
+    // Windows answers in the verbatim form.
+    real.to_str()
+        .map(|real| real.strip_prefix(r"\\?\").unwrap_or(real).to_owned())
 }
 
 /// The folders above `path`, the nearest first, without the root of the file system.
@@ -185,5 +196,5 @@ fn parents(path: &str) -> impl Iterator<Item = &str> {
 }
 
 #[cfg(test)]
-#[path = "discover_tests.rs"]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -121,5 +121,5 @@ pub(super) fn normal_remote(url: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "git_tests.rs"]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -159,5 +159,5 @@ fn ask_ps(pid: u32) -> Process {
 }
 
 #[cfg(test)]
-#[path = "live_tests.rs"]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -10,9 +10,6 @@ pub mod projects;
 mod settings;
 pub mod slug;
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-
 use super::Source;
 use crate::core::kind::{FileKind, Retention};
 
@@ -34,16 +31,6 @@ struct Claude {
 pub fn claude(settings: ClaudeSettings) -> impl Source {
     let machine_keys = settings::machine_keys(&settings.send);
     Claude { settings, machine_keys }
-}
-
-/// Where Claude Code keeps its data: `claude_config_dir` (the value of `CLAUDE_CONFIG_DIR`) when it is set and not empty,
-/// else `.claude` in `home`.
-#[must_use]
-pub fn claude_default_root(home: &Path, claude_config_dir: Option<&OsStr>) -> PathBuf {
-    match claude_config_dir {
-        Some(folder) if !folder.is_empty() => home.join(folder),
-        _ => home.join(".claude"),
-    }
 }
 
 impl Source for Claude {
@@ -95,21 +82,78 @@ impl Source for Claude {
 }
 
 #[cfg(test)]
+#[path = "../../../tests/support/corpus/mod.rs"]
+mod corpus;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
+    use super::corpus::Corpus;
+    use super::describe::{WINDOW, describe};
+    use super::discover::{app_state_file, discover_projects, project_folders};
+    use super::projects::{ProjectInputs, ProjectMap};
     use super::*;
 
     #[test]
-    fn the_folder_is_the_one_that_claude_code_uses() {
-        let home = Path::new("/home/ana");
-        assert_eq!(claude_default_root(home, None), Path::new("/home/ana/.claude"));
-        assert_eq!(
-            claude_default_root(home, Some(OsStr::new(""))),
-            Path::new("/home/ana/.claude")
+    fn a_whole_home_is_understood() {
+        let folder = tempfile::tempdir().unwrap();
+        let summary = Corpus::new(40, 11).within(2_000_000).write(folder.path()).unwrap();
+        let home = folder.path().canonicalize().unwrap();
+        let root = home.join(".claude");
+        let source = claude(ClaudeSettings::default());
+
+        let secrets: Vec<_> = summary
+            .secrets
+            .iter()
+            .map(|secret| secret.canonicalize().unwrap())
+            .collect();
+        let mut left = vec![root.clone()];
+        while let Some(next) = left.pop() {
+            for entry in fs::read_dir(next).unwrap() {
+                let path = entry.unwrap().path();
+                let relative = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                if path.is_dir() {
+                    left.push(path);
+                } else {
+                    assert_eq!(
+                        source.classify(&relative).is_none(),
+                        secrets.contains(&path),
+                        "{relative}"
+                    );
+                }
+            }
+        }
+
+        let homes = [home.to_str().unwrap().to_owned()];
+        let local = discover_projects(
+            &root,
+            &homes,
+            &project_folders(&root),
+            Some(&app_state_file(&home, None)),
         );
-        assert_eq!(
-            claude_default_root(home, Some(OsStr::new("/srv/c"))),
-            Path::new("/srv/c")
-        );
+        assert!(local.len() > 3 && local.iter().all(|one| one.path.is_some()));
+        let map = ProjectMap::build(ProjectInputs {
+            homes: homes.to_vec(),
+            local: local.clone(),
+            ..ProjectInputs::default()
+        });
+        for one in &local {
+            let logical = map.to_logical(&one.folder);
+            assert!(logical.starts_with("~-code-"), "{logical}");
+            assert_eq!(map.to_local(&logical, None), one.folder);
+        }
+        for transcript in &summary.transcripts {
+            let content = fs::read(transcript).unwrap();
+            let (head, tail) = (content.len().min(WINDOW), content.len().saturating_sub(WINDOW));
+            let description = describe(&content[..head], &content[tail..]);
+            assert!(
+                description.title.is_some() && description.project.is_some(),
+                "{}",
+                transcript.display()
+            );
+        }
     }
 
     #[test]

@@ -142,7 +142,7 @@ const EDITED_FOLDERS: &[&str] = &["rules", "agents", "commands", "skills", "outp
 
 /// See [`Source::classify`](super::Source::classify).
 pub(super) fn classify(relative: &str) -> Option<(FileKind, Retention)> {
-    use FileKind::{Json, Log, Opaque, Text, Transcript};
+    use FileKind::{Json, Log, Text, Transcript};
     use Retention::{Evict, Propagate};
 
     if is_denied(relative) {
@@ -302,5 +302,5 @@ fn folded(component: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "paths_tests.rs"]
+#[allow(clippy::unwrap_used)]
 mod tests;

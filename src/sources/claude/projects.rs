@@ -23,6 +23,9 @@ pub struct LocalProject {
     /// The absolute path that the name was made of, where a line or the agent's own state confirms it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Whether the folder is there; else the agent only lists the path.
+    #[serde(default)]
+    pub present: bool,
     /// What identifies it on every machine. Empty when its path is not known.
     #[serde(default)]
     pub project: Project,
@@ -105,9 +108,11 @@ impl ProjectMap {
         }
         let long = map.long_names(&vault);
         let mut local: Vec<LocalProject> = inputs.local;
-        // The folder that a logical name leads back to comes before another that would lead to it.
-        local.sort_by_cached_key(|one| (!map.is_regular_folder(&one.folder), one.folder.clone()));
-        local.dedup_by(|one, other| one.folder == other.folder);
+        // The folder that a logical name leads back to comes before another that would lead to it, and one with sessions before
+        // one that has none yet.
+        local.sort_by_cached_key(|one| (!map.is_regular_folder(&one.folder), !one.present, one.folder.clone()));
+        let mut seen = HashSet::new();
+        local.retain(|one| seen.insert(one.folder.clone()));
         let defaults: HashMap<&str, String> = local
             .iter()
             .map(|one| (one.folder.as_str(), map.default_logical(one, &long)))
@@ -412,5 +417,5 @@ fn without_end(path: &str) -> &str {
 }
 
 #[cfg(test)]
-#[path = "projects_tests.rs"]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -59,6 +59,7 @@ fn a_project_is_known_by_a_line_and_its_repository() {
         [LocalProject {
             folder: slug(&cwd),
             path: Some(cwd),
+            present: true,
             project: expected
         }]
     );
@@ -108,6 +109,7 @@ fn the_agents_own_list_names_projects_without_sessions() {
     let found = home.discover();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].project.home_relative.as_deref(), Some("src/new"));
+    assert!(!found[0].present);
     home.write(".claude.json", "{\"projects\": torn");
     assert!(home.discover().is_empty());
 }
@@ -126,6 +128,7 @@ fn a_result_can_be_kept() {
     let project = LocalProject {
         folder: "-home-ana".to_owned(),
         path: Some("/home/ana".to_owned()),
+        present: true,
         project: Project {
             home_relative: Some(String::new()),
             ..Project::default()

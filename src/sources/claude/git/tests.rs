@@ -45,6 +45,12 @@ fn origin_comes_before_other_remotes() {
         remote_in("[remote \"fork\"]\nurl=git@x.org:bo/app\n").as_deref(),
         Some("x.org/bo/app")
     );
+    let two = "[remote \"fork\"]\nurl=git@x.org:bo/app\n[remote \"mirror\"]\nurl=git@y.org:bo/app\n";
+    assert_eq!(
+        remote_in(two).as_deref(),
+        Some("x.org/bo/app"),
+        "the first, where none is origin"
+    );
     assert_eq!(remote_in("[core]\nbare = false\n"), None);
 }
 

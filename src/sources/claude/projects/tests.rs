@@ -13,6 +13,7 @@ fn local(path: &str) -> LocalProject {
     LocalProject {
         folder: slug(path),
         path: Some(path.to_owned()),
+        present: true,
         project: Project::default(),
     }
 }
@@ -161,6 +162,14 @@ fn a_clone_at_another_place_is_the_same_project() {
     assert_eq!(map.to_logical("-home-bo-src-app"), "~-src-app");
     assert_eq!(map.to_local("~-code-app", None), "-home-bo-code-app");
 
+    // A clone that has no sessions yet does not take the name of one that has.
+    let mut listed = inputs.clone();
+    listed.local.push(LocalProject {
+        present: false,
+        ..with_remote("/home/bo/a", "github.com/ana/app")
+    });
+    assert_eq!(ProjectMap::build(listed).to_logical("-home-bo-src-app"), "~-code-app");
+
     // The same remote, another folder in it.
     let mut other = inputs.clone();
     other.local[0].project.subfolder = "tools".to_owned();
@@ -264,8 +273,8 @@ fn inputs() -> impl Strategy<Value = ProjectInputs> {
     let local = prop::collection::vec(
         (name(), project()).prop_map(|(folder, project)| LocalProject {
             folder,
-            path: None,
             project,
+            ..LocalProject::default()
         }),
         0..6,
     );
