@@ -234,7 +234,8 @@ fn open_remote_vault(
     }
     let mut by_passphrase = Vec::new();
     for (_, wrap) in wraps(mirror, tree)? {
-        if vault::wrap_kind(&wrap)? == WrapKind::Passphrase {
+        // A damaged one may be anybody's: the others are still tried.
+        if matches!(vault::wrap_kind(&wrap), Ok(WrapKind::Passphrase)) {
             by_passphrase.push(wrap);
         }
     }

@@ -231,21 +231,25 @@ pub fn with_dictionaries(mirror: &Mirror, tree: TreeId, vault: &Vault) -> Result
     Ok(vault.with_dictionaries(dictionaries))
 }
 
-/// The vault key, by the wrap that `identity` opens; `None` where it opens none.
+/// The vault key, by the wrap that `identity` opens; `None` where it opens none. Another device's wrap that is damaged locks
+/// nobody out.
 ///
 /// # Errors
-/// A wrap that is damaged.
+/// A wrap that is damaged, where no other opens.
 pub fn unwrap_with_identity(
     mirror: &Mirror,
     tree: TreeId,
     identity: &DeviceIdentity,
 ) -> Result<Option<(KeyId, VaultKey)>> {
+    let mut damaged = None;
     for (id, wrap) in wraps(mirror, tree)? {
-        if let Some(key) = vault::unwrap_with_identity(&wrap, identity)? {
-            return Ok(Some((id, key)));
+        match vault::unwrap_with_identity(&wrap, identity) {
+            Ok(Some(key)) => return Ok(Some((id, key))),
+            Ok(None) => {}
+            Err(error) => damaged = damaged.or(Some(error)),
         }
     }
-    Ok(None)
+    damaged.map_or(Ok(None), |error| Err(error.into()))
 }
 
 fn open_sources(context: &Context<'_>) -> Result<Vec<OpenSource>> {

@@ -6,7 +6,7 @@ use crate::core::id::{CommitId, TreeId};
 
 use super::error::MirrorError;
 use super::pointer::{bytes, commit_id, oid};
-use super::repository::Mirror;
+use super::repository::{Mirror, check_commits};
 
 /// The longest commit that is read, in bytes; csync's own have a few hundred.
 const LONGEST_COMMIT: u64 = 64 << 10;
@@ -53,6 +53,7 @@ impl Mirror {
         if ancestor == descendant {
             return Ok(true);
         }
+        check_commits(&self.repository, &[oid(descendant)], &[oid(ancestor)])?;
         self.repository
             .graph_descendant_of(oid(descendant), oid(ancestor))
             .map_err(|error| MirrorError::object(format!("the history of {descendant}"), self.folder(), &error))
@@ -64,6 +65,8 @@ impl Mirror {
     ///
     /// When a commit on the way is missing or damaged.
     pub fn history(&self, from: CommitId, until: Option<CommitId>) -> Result<Vec<CommitId>, MirrorError> {
+        let known: Vec<_> = until.map(oid).into_iter().collect();
+        check_commits(&self.repository, &[oid(from)], &known)?;
         let walk = || -> Result<Vec<CommitId>, git2::Error> {
             let mut walk = self.repository.revwalk()?;
             walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;

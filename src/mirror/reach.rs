@@ -7,7 +7,7 @@ use git2::{ObjectType, Oid, Sort};
 
 use super::LARGEST_OBJECT;
 use super::error::MirrorError;
-use super::repository::{check_header, read_object};
+use super::repository::{check_commits, check_header, read_object};
 use super::tree::{self, Entry, Item, name_of};
 use super::writer::Writer;
 
@@ -25,14 +25,16 @@ pub(super) fn objects(
     let place = source.path();
     let failed = |error: git2::Error| MirrorError::object("a commit".into(), place, &error);
     let odb = source.odb().map_err(failed)?;
+    let here: Vec<Oid> = known.iter().copied().filter(|id| odb.exists(*id)).collect();
+    check_commits(source, tips, &here)?;
     let mut walk = source.revwalk().map_err(failed)?;
     walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE).map_err(failed)?;
     for tip in tips {
         walk.push(*tip)
             .map_err(|error| MirrorError::object(name_of(ObjectType::Commit, *tip), place, &error))?;
     }
-    for id in known.iter().filter(|id| odb.exists(**id)) {
-        walk.hide(*id).map_err(failed)?;
+    for id in here {
+        walk.hide(id).map_err(failed)?;
     }
     let mut told = HashSet::new();
     for id in walk {

@@ -1,5 +1,6 @@
 //! Making and opening the repository, and reading blobs from it.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -186,6 +187,9 @@ pub(super) fn check_header(
     limit: u64,
 ) -> Result<(), MirrorError> {
     let what = || tree::name_of(kind, id);
+    if !is_whole(place, id) {
+        return Err(MirrorError::damaged(what(), place, "its file is cut off"));
+    }
     let (size, found) = odb
         .read_header(id)
         .map_err(|error| MirrorError::object(what(), place, &error))?;
@@ -199,6 +203,42 @@ pub(super) fn check_header(
             size,
             limit,
         });
+    }
+    Ok(())
+}
+
+/// Whether the loose object `id`, where there is one, is compressed bytes to their end. From one that is cut off libgit2 1.9
+/// reads for ever: its `git_zstream_get_output` takes zlib's "give me more" for progress.
+fn is_whole(repository: &Path, id: Oid) -> bool {
+    let objects = repository.join("objects");
+    let name = id.to_string();
+    let others = fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
+    let others = others.lines().map(|other| objects.join(other));
+    std::iter::once(objects.clone()).chain(others).all(|objects| {
+        let Ok(file) = File::open(objects.join(&name[..2]).join(&name[2..])) else {
+            return true;
+        };
+        let mut inflated = flate2::read::ZlibDecoder::new(file);
+        std::io::copy(&mut inflated, &mut std::io::sink()).is_ok()
+    })
+}
+
+/// Looks at all commits from `tips` back to `known`, before libgit2 walks over them.
+pub(super) fn check_commits(repository: &git2::Repository, tips: &[Oid], known: &[Oid]) -> Result<(), MirrorError> {
+    let place = repository.path();
+    let odb = repository
+        .odb()
+        .map_err(|error| MirrorError::git("open the objects", place, &error))?;
+    let mut seen: HashSet<Oid> = known.iter().copied().collect();
+    let mut pending = tips.to_vec();
+    while let Some(id) = pending.pop() {
+        if seen.insert(id) {
+            check_header(&odb, place, id, ObjectType::Commit, super::LARGEST_OBJECT as u64)?;
+            let commit = repository
+                .find_commit(id)
+                .map_err(|error| MirrorError::object(tree::name_of(ObjectType::Commit, id), place, &error))?;
+            pending.extend(commit.parent_ids());
+        }
     }
     Ok(())
 }

@@ -6,7 +6,6 @@ mod keys;
 mod places;
 mod round_trips;
 mod specification;
-mod stock_tools;
 
 use crate::core::device::DeviceName;
 use crate::core::id::ContentHash;
