@@ -315,6 +315,34 @@ impl OpenVault {
         Ok(bytes)
     }
 
+    /// The session that `step` is of, and the id and the path of the one that its losing conversation becomes. `None` where it
+    /// is not a session's transcript.
+    fn branch_names(&self, step: &Step, branch: &merge::Branch) -> Result<Option<(String, String, LogicalPath)>> {
+        let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
+        let Some(session) = open.source.session_of(step.path.relative()) else {
+            return Ok(None);
+        };
+        let name = format!("{session}.jsonl");
+        if step.path.file_name() != name {
+            return Ok(None);
+        }
+        let id = merge::branch_session_id(&session, &branch.leaf);
+        let path = step.path.as_str().replace(&name, &format!("{id}.jsonl"));
+        let path = LogicalPath::parse(path).map_err(|why| Error::new(Kind::General, why.to_string()))?;
+        Ok(Some((session, id, path)))
+    }
+
+    /// The session of its own that merging `step` would make. Writes nothing.
+    pub(super) fn foresee_branch(&mut self, step: &Step, base_tree: Option<TreeId>) -> Result<Option<LogicalPath>> {
+        let (local, version) = both(step)?;
+        match self.lines_outcome(step, local, version, base_tree)?.merged {
+            Ok(merge::JsonlMerge { branch: Some(branch), .. }) => {
+                Ok(self.branch_names(step, &branch)?.map(|(_, _, path)| path))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Makes the losing conversation a session of its own. Whether it is new here.
     fn write_branch(
         &mut self,
@@ -326,18 +354,9 @@ impl OpenVault {
         branch: &merge::Branch,
     ) -> Result<bool> {
         let (number, open) = self.source_of(&step.path).expect("the step was made for a source");
-        let Some(session) = open.source.session_of(step.path.relative()) else {
+        let Some((session, id, path)) = self.branch_names(step, branch)? else {
             return Ok(false);
         };
-        if step.path.file_name() != format!("{session}.jsonl") {
-            return Ok(false);
-        }
-        let id = merge::branch_session_id(&session, &branch.leaf);
-        let path = step
-            .path
-            .as_str()
-            .replace(&format!("{session}.jsonl"), &format!("{id}.jsonl"));
-        let path = LogicalPath::parse(path).map_err(|why| Error::new(Kind::General, why.to_string()))?;
         let project = step
             .remote
             .as_ref()
