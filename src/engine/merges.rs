@@ -104,10 +104,10 @@ impl OpenVault {
 
     /// Settings and texts: small, so all three sides are in memory.
     fn whole_outcome(&mut self, step: &Step, version: &Version, base_tree: Option<TreeId>) -> Result<WholeOutcome> {
-        let base = self.base_content(step, base_tree)?;
         let ours = self.read_local(step)?;
         let (merged, same_as_theirs) = if step.kind == FileKind::Json {
             let theirs = self.incoming_settings(step, version)?;
+            let base = self.base_of_settings(step, base_tree, &theirs)?;
             let merged = merge::json(Sides {
                 base: base.as_deref(),
                 ours: &ours,
@@ -120,6 +120,7 @@ impl OpenVault {
             });
             (merged, same)
         } else {
+            let base = self.base_content(step, base_tree)?;
             let theirs = read_content(&self.mirror, &self.vault, version)?;
             let merged = merge::text(Sides {
                 base: base.as_deref(),
