@@ -14,23 +14,35 @@ use crate::engine::{Action, Item, Report, Trouble};
 /// How many lines a list has at most before it is cut.
 const LINES: usize = 24;
 
+/// Whether what is listed has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tense {
+    /// It was done.
+    Done,
+    /// It is still to be done.
+    Planned,
+}
+
 /// What an action is called, and its colour.
-fn word(action: Action) -> (&'static str, Style) {
+fn word(action: Action, tense: Tense) -> (&'static str, Style) {
     let style = Style::new();
-    match action {
-        Action::Added => ("added", style.green()),
-        Action::Sent => ("sent", style.green()),
-        Action::Created => ("new here", style.cyan()),
-        Action::Received => ("received", style.cyan()),
-        Action::Merged => ("merged", style.blue()),
-        Action::Branched => ("merged", style.blue()),
-        Action::Conflict => ("conflict", style.red().bold()),
-        Action::DeletedHere => ("deleted here", style.magenta()),
-        Action::DeletedThere => ("deleted", style.magenta()),
-        Action::Kept => ("kept", style.yellow()),
-        Action::CameBack => ("came back", style.yellow()),
-        Action::Evicted => ("kept in vault", style.dim()),
-        Action::Held => ("waits", style.yellow()),
+    let (done, planned, style) = match action {
+        Action::Added => ("added", "to add", style.green()),
+        Action::Sent => ("sent", "to send", style.green()),
+        Action::Created => ("new here", "to create", style.cyan()),
+        Action::Received => ("received", "to receive", style.cyan()),
+        Action::Merged | Action::Branched => ("merged", "to merge", style.blue()),
+        Action::Conflict => ("conflict", "conflict", style.red().bold()),
+        Action::DeletedHere => ("deleted here", "delete here", style.magenta()),
+        Action::DeletedThere => ("deleted", "to delete", style.magenta()),
+        Action::Kept => ("kept", "to keep", style.yellow()),
+        Action::CameBack => ("came back", "bring back", style.yellow()),
+        Action::Evicted => ("vault only", "vault only", style.dim()),
+        Action::Held => ("waits", "waits", style.yellow()),
+    };
+    match tense {
+        Tense::Done => (done, style),
+        Tense::Planned => (planned, style),
     }
 }
 
@@ -65,11 +77,11 @@ fn groups<'a>(items: impl Iterator<Item = &'a Item>) -> Vec<Group<'a>> {
 }
 
 /// The lines for `items`: one for each session or file, at most [`LINES`].
-pub fn lines<'a>(shell: &Shell, items: impl Iterator<Item = &'a Item>) -> String {
+pub fn lines<'a>(shell: &Shell, items: impl Iterator<Item = &'a Item>, tense: Tense) -> String {
     let groups = groups(items);
     let mut text = String::new();
     for group in groups.iter().take(LINES) {
-        let (what, style) = word(group.item.action);
+        let (what, style) = word(group.item.action, tense);
         let _ = write!(
             text,
             "  {} {}",
@@ -117,7 +129,8 @@ pub fn name(item: &Item) -> String {
 
 /// The summary of `sync`, `push` and `pull`.
 pub fn report(shell: &Shell, report: &Report) -> String {
-    let mut text = lines(shell, report.items.values());
+    let tense = if report.dry_run { Tense::Planned } else { Tense::Done };
+    let mut text = lines(shell, report.items.values(), tense);
     let total = |actions: &[Action]| actions.iter().map(|action| report.count(*action)).sum::<usize>() as u64;
     let counts = [
         (total(&[Action::Added, Action::Sent, Action::DeletedThere]), "sent"),

@@ -337,9 +337,9 @@ impl OpenVault {
     pub(super) fn foresee_branch(&mut self, step: &Step, base_tree: Option<TreeId>) -> Result<Option<LogicalPath>> {
         let (local, version) = both(step)?;
         match self.lines_outcome(step, local, version, base_tree)?.merged {
-            Ok(merge::JsonlMerge { branch: Some(branch), .. }) => {
-                Ok(self.branch_names(step, &branch)?.map(|(_, _, path)| path))
-            }
+            Ok(merge::JsonlMerge {
+                branch: Some(branch), ..
+            }) => Ok(self.branch_names(step, &branch)?.map(|(_, _, path)| path)),
             _ => Ok(None),
         }
     }

@@ -40,11 +40,26 @@ fn clashing_sessions() -> (TwoMachines, String, String) {
     let (here, there) = (two.ana.project("code/app"), two.bob.project("code/app"));
     let (ana, bob) = (format!("{here}/{SESSION}.jsonl"), format!("{there}/{SESSION}.jsonl"));
     let first = message("u1", None, 1, "user", "please look at the parser");
-    two.ana.write(&ana, format!("{first}{}", message("a1", Some("u1"), 2, "assistant", "I see it")));
+    two.ana.write(
+        &ana,
+        format!("{first}{}", message("a1", Some("u1"), 2, "assistant", "I see it")),
+    );
     two.sync_all();
     assert!(two.bob.has(&bob));
-    two.ana.write(&ana, format!("{first}{}", message("a1", Some("u1"), 2, "assistant", "I see it, said Ana's")));
-    two.bob.write(&bob, format!("{first}{}", message("a1", Some("u1"), 2, "assistant", "I see it, said Bob's")));
+    two.ana.write(
+        &ana,
+        format!(
+            "{first}{}",
+            message("a1", Some("u1"), 2, "assistant", "I see it, said Ana's")
+        ),
+    );
+    two.bob.write(
+        &bob,
+        format!(
+            "{first}{}",
+            message("a1", Some("u1"), 2, "assistant", "I see it, said Bob's")
+        ),
+    );
     two.ana.sync();
     two.bob.csync(&["sync"]).fails(13);
     (two, ana, bob)
@@ -75,7 +90,10 @@ fn what_does_not_merge_stands_beside_and_the_local_file_stays() {
     assert_eq!(beside.len(), 1, "{beside:?}");
     assert_eq!(std::fs::read_to_string(&beside[0]).unwrap(), "be brief\nuse spaces\n");
     let stamp = beside[0].to_str().unwrap().rsplit('.').next().unwrap();
-    let shape: String = stamp.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+    let shape: String = stamp
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '9' } else { c })
+        .collect();
     assert_eq!(shape, "99999999-999999", "{stamp}");
     // Nobody else may read what the owner alone may.
     #[cfg(unix)]
@@ -95,8 +113,14 @@ fn a_conflict_is_held_back_from_the_vault_and_everything_else_flows() {
     two.bob.write("agents/review.md", "look twice\n");
     let run = two.bob.csync(&["sync", "--json"]).fails(13);
     let actions = run.actions();
-    assert!(actions.contains(&("added".into(), "claude/agents/review.md".into())), "{actions:?}");
-    assert!(actions.contains(&("conflict".into(), "claude/CLAUDE.md".into())), "{actions:?}");
+    assert!(
+        actions.contains(&("added".into(), "claude/agents/review.md".into())),
+        "{actions:?}"
+    );
+    assert!(
+        actions.contains(&("conflict".into(), "claude/CLAUDE.md".into())),
+        "{actions:?}"
+    );
     two.ana.write("rules/a.md", "a rule\n");
     two.ana.sync();
     two.bob.csync(&["sync"]).fails(13);
@@ -137,7 +161,10 @@ fn a_newer_version_of_the_vault_replaces_an_untouched_conflict_file() {
     two.bob.csync(&["sync"]).fails(13);
     let beside = two.bob.beside("CLAUDE.md");
     assert_eq!(beside.len(), 1, "{beside:?}");
-    assert_eq!(std::fs::read_to_string(&beside[0]).unwrap(), "be brief\nuse one space\n");
+    assert_eq!(
+        std::fs::read_to_string(&beside[0]).unwrap(),
+        "be brief\nuse one space\n"
+    );
 }
 
 #[test]
@@ -155,7 +182,10 @@ fn a_conflict_file_that_a_person_edited_is_never_removed() {
         .iter()
         .map(|file| std::fs::read_to_string(file).unwrap())
         .collect();
-    assert!(contents.contains(&"be brief\nuse one space\n".to_owned()), "{contents:?}");
+    assert!(
+        contents.contains(&"be brief\nuse one space\n".to_owned()),
+        "{contents:?}"
+    );
     two.bob.csync(&["conflicts", "--keep", "remote"]).ok();
     assert_eq!(std::fs::read_to_string(&edited).unwrap(), "my notes on this\n");
     settle(&two);
@@ -197,7 +227,10 @@ fn the_list_names_both_sides_with_sizes_and_times() {
     assert_eq!(conflicts.len(), 1);
     let one = &conflicts[0];
     assert_eq!(one["path"], "claude/CLAUDE.md");
-    assert_eq!(one["file"], two.bob.path("CLAUDE.md").canonicalize().unwrap().to_str().unwrap());
+    assert_eq!(
+        one["file"],
+        two.bob.path("CLAUDE.md").canonicalize().unwrap().to_str().unwrap()
+    );
     assert_eq!(one["conflict_files"].as_array().unwrap().len(), 1);
     assert_eq!(one["local"]["size"], "be brief\nuse four spaces\n".len());
     assert_eq!(one["remote"]["size"], "be brief\nuse spaces\n".len());
@@ -206,7 +239,10 @@ fn the_list_names_both_sides_with_sizes_and_times() {
     assert_eq!(one["can_keep_both"], true);
     let text = two.bob.csync(&["conflicts", "--list"]).fails(13).stdout;
     assert!(text.starts_with("1 conflict:\n"), "{text}");
-    assert!(text.contains("CLAUDE.md") && text.contains("from ana's laptop"), "{text}");
+    assert!(
+        text.contains("CLAUDE.md") && text.contains("from ana's laptop"),
+        "{text}"
+    );
     assert!(listed(&two.ana).is_empty());
     assert!(two.ana.csync(&["conflicts"]).ok().stdout.is_empty());
 }
@@ -246,7 +282,10 @@ fn keeping_both_of_a_text_gives_the_vaults_a_name_of_its_own() {
     assert_eq!(two.bob.text("CLAUDE.md"), "be brief\nuse four spaces\n");
     assert_eq!(two.ana.text("CLAUDE.md"), "be brief\nuse four spaces\n");
     let all: Vec<Vec<u8>> = two.bob.files().into_values().collect();
-    assert!(all.contains(&b"be brief\nuse spaces\n".to_vec()), "the vault's version is nowhere");
+    assert!(
+        all.contains(&b"be brief\nuse spaces\n".to_vec()),
+        "the vault's version is nowhere"
+    );
 }
 
 #[test]
@@ -281,7 +320,11 @@ fn a_conflict_that_the_other_machine_resolves_goes_away() {
     two.bob.csync(&["sync"]).ok();
     assert!(listed(&two.bob).is_empty());
     // The copy of what the vault had says nothing any more; nobody needs to clean it up.
-    assert!(two.bob.beside("CLAUDE.md").is_empty(), "{:?}", two.bob.beside("CLAUDE.md"));
+    assert!(
+        two.bob.beside("CLAUDE.md").is_empty(),
+        "{:?}",
+        two.bob.beside("CLAUDE.md")
+    );
 }
 
 #[test]
@@ -314,7 +357,10 @@ fn keeping_both_of_a_session_makes_one_of_its_own() {
     assert_eq!(others.len(), 1, "{others:?}");
     let other = two.ana.text(&others[0]);
     let id = Path::new(&others[0]).file_stem().unwrap().to_str().unwrap();
-    assert!(other.contains("said Ana's") && other.contains("please look at the parser"), "{other}");
+    assert!(
+        other.contains("said Ana's") && other.contains("please look at the parser"),
+        "{other}"
+    );
     assert!(!other.contains(SESSION), "{other}");
     assert!(other.lines().all(|line| line.contains(id)), "{other}");
     assert!(other.contains("ana's laptop"), "its title names the device: {other}");
@@ -333,7 +379,11 @@ fn both_cannot_be_kept_where_the_agent_reads_one_file() {
     two.ana.sync();
     two.bob.csync(&["sync"]).fails(13);
     let run = two.bob.csync(&["conflicts", "--keep", "both"]).fails(3);
-    assert!(run.stderr.contains("cannot be kept") && run.stderr.contains("hint:"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("cannot be kept") && run.stderr.contains("hint:"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(listed(&two.bob).len(), 1);
     assert_eq!(two.bob.text("settings.json"), "{\n  \"model\": \"c\"\n}\n");
 }
@@ -358,12 +408,21 @@ impl Person {
         let mut shell = String::from("exec env -i");
         let command = machine.command(arguments);
         for (name, value) in command.get_envs() {
-            let _ = write!(shell, " {}={}", name.to_str().unwrap(), quoted(value.unwrap().to_str().unwrap()));
+            let _ = write!(
+                shell,
+                " {}={}",
+                name.to_str().unwrap(),
+                quoted(value.unwrap().to_str().unwrap())
+            );
         }
         for (name, value) in variables {
             let _ = write!(shell, " {name}={}", quoted(value));
         }
-        let _ = write!(shell, " TERM=screen-256color {}", quoted(command.get_program().to_str().unwrap()));
+        let _ = write!(
+            shell,
+            " TERM=screen-256color {}",
+            quoted(command.get_program().to_str().unwrap())
+        );
         for argument in command.get_args() {
             let _ = write!(shell, " {}", quoted(argument.to_str().unwrap()));
         }
@@ -420,7 +479,11 @@ impl Person {
 
 impl Drop for Person {
     fn drop(&mut self) {
-        let _ = Command::new("tmux").arg("-S").arg(&self.socket).arg("kill-server").output();
+        let _ = Command::new("tmux")
+            .arg("-S")
+            .arg(&self.socket)
+            .arg("kill-server")
+            .output();
     }
 }
 
@@ -431,7 +494,13 @@ fn quoted(text: &str) -> String {
 #[test]
 fn a_person_goes_through_the_conflicts_key_by_key() {
     let two = TwoMachines::joined();
-    let names = ["agents/a.md", "agents/b.md", "agents/c.md", "agents/d.md", "agents/e.md"];
+    let names = [
+        "agents/a.md",
+        "agents/b.md",
+        "agents/c.md",
+        "agents/d.md",
+        "agents/e.md",
+    ];
     for name in names {
         two.ana.write(name, "first\nsecond\n");
     }
@@ -452,7 +521,10 @@ fn a_person_goes_through_the_conflicts_key_by_key() {
     person.waits_for("keep the vault's version", 1);
     person.presses("d");
     let screen = person.waits_for("What now?", 3);
-    assert!(screen.contains("second, said Ana") && screen.contains("second, said Bob"), "{screen}");
+    assert!(
+        screen.contains("second, said Ana") && screen.contains("second, said Bob"),
+        "{screen}"
+    );
     person.presses("s");
     person.waits_for("Conflict 2 of 5", 1);
     person.presses("l");
@@ -472,19 +544,28 @@ fn a_person_goes_through_the_conflicts_key_by_key() {
     assert_eq!(two.bob.text("agents/a.md"), "first\nsecond, said Bob\n");
     assert_eq!(two.bob.text("agents/b.md"), "first\nsecond, said Bob\n");
     assert_eq!(two.bob.text("agents/c.md"), "first\nsecond, said Ana\n");
-    assert_eq!(two.bob.text("agents/d.md"), "first\nsecond, said Bob\nand a third, by hand\n");
+    assert_eq!(
+        two.bob.text("agents/d.md"),
+        "first\nsecond, said Bob\nand a third, by hand\n"
+    );
     assert_eq!(listed(&two.bob).len(), 1);
 
     let person = Person::runs(&two.bob, &["conflicts"], &[]);
     person.waits_for("Conflict 1 of 1", 1);
     person.presses("q");
     let screen = person.waits_for("[exit", 1);
-    assert!(screen.contains("Resolved 0 conflicts, 1 left.") && screen.contains("[exit 13]"), "{screen}");
+    assert!(
+        screen.contains("Resolved 0 conflicts, 1 left.") && screen.contains("[exit 13]"),
+        "{screen}"
+    );
     drop(person);
 
     two.bob.csync(&["conflicts", "--keep", "local"]).ok();
     settle(&two);
-    assert_eq!(two.ana.text("agents/d.md"), "first\nsecond, said Bob\nand a third, by hand\n");
+    assert_eq!(
+        two.ana.text("agents/d.md"),
+        "first\nsecond, said Bob\nand a third, by hand\n"
+    );
     assert_eq!(two.ana.text("agents/e.md"), "first\nsecond, said Bob\n");
     assert_eq!(two.bob.files().len(), two.ana.files().len());
 }
@@ -503,7 +584,8 @@ fn ctrl_c_at_the_question_resolves_nothing() {
 }
 
 /// Text that would drive a terminal or fool a person, with a word at its end that must be seen.
-const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{1b}[31mred\u{9b}31m\u{202e}txt.exe\u{2066}\u{200b}\rover \u{8}said";
+const HOSTILE: &str =
+    "\u{1b}[2J\u{1b}]0;owned\u{7}\u{1b}[31mred\u{9b}31m\u{202e}txt.exe\u{2066}\u{200b}\rover \u{8}said";
 
 #[test]
 fn p23_what_a_session_holds_cannot_drive_the_terminal() {
@@ -511,13 +593,31 @@ fn p23_what_a_session_holds_cannot_drive_the_terminal() {
         let two = TwoMachines::joined();
         let ana = format!("{}/{SESSION}.jsonl", two.ana.project("code/app"));
         let bob = format!("{}/{SESSION}.jsonl", two.bob.project("code/app"));
-        let title = format!("{{\"type\":\"custom-title\",\"customTitle\":{},\"sessionId\":\"{SESSION}\"}}\n", serde_json::json!(format!("{HOSTILE} the title")));
+        let title = format!(
+            "{{\"type\":\"custom-title\",\"customTitle\":{},\"sessionId\":\"{SESSION}\"}}\n",
+            serde_json::json!(format!("{HOSTILE} the title"))
+        );
         let first = format!("{}{title}", message("u1", None, 1, "user", "look"));
-        two.ana.write(&ana, format!("{first}{}", message("a1", Some("u1"), 2, "assistant", "yes")));
+        two.ana.write(
+            &ana,
+            format!("{first}{}", message("a1", Some("u1"), 2, "assistant", "yes")),
+        );
         two.ana.write("CLAUDE.md", "x\n");
         two.sync_all();
-        two.ana.write(&ana, format!("{first}{}", message("a1", Some("u1"), 2, "assistant", &format!("{HOSTILE} Ana"))));
-        two.bob.write(&bob, format!("{first}{}", message("a1", Some("u1"), 2, "assistant", &format!("{HOSTILE} Bob"))));
+        two.ana.write(
+            &ana,
+            format!(
+                "{first}{}",
+                message("a1", Some("u1"), 2, "assistant", &format!("{HOSTILE} Ana"))
+            ),
+        );
+        two.bob.write(
+            &bob,
+            format!(
+                "{first}{}",
+                message("a1", Some("u1"), 2, "assistant", &format!("{HOSTILE} Bob"))
+            ),
+        );
         two.ana.write("CLAUDE.md", format!("{HOSTILE} from Ana\n"));
         two.bob.write("CLAUDE.md", format!("{HOSTILE} from Bob\n"));
         two.ana.sync();
@@ -538,7 +638,10 @@ fn p23_what_a_session_holds_cannot_drive_the_terminal() {
     }
     let bad: Vec<char> = printed
         .chars()
-        .filter(|c| c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'))
+        .filter(|c| {
+            c.is_control() && !matches!(c, '\n' | '\t')
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}')
+        })
         .collect();
     assert!(bad.is_empty(), "{bad:?} in:\n{printed}");
     for seen in ["the title", "said Ana", "said Bob", "said from Ana", "^["] {
@@ -574,7 +677,10 @@ fn without_colours(text: &str) -> String {
 fn the_difference_of_a_session_shows_what_was_said_and_no_json() {
     let (two, ..) = clashing_sessions();
     let shown = two.bob.csync(&["diff", "--no-pager"]).ok().stdout;
-    assert!(shown.contains("I see it, said Ana's") && shown.contains("I see it, said Bob's"), "{shown}");
+    assert!(
+        shown.contains("I see it, said Ana's") && shown.contains("I see it, said Bob's"),
+        "{shown}"
+    );
     for json in ["\"uuid\"", "parentUuid", "{\"", "sessionId"] {
         assert!(!shown.contains(json), "{shown}");
     }

@@ -41,17 +41,25 @@ const AT_HOME: &[(&str, &[&str])] = &[
 
 /// Files that may be longer than [`LONGEST`], each with its reason.
 const LONG_FILES: &[(&str, &str)] = &[
-    ("engine/apply.rs", "one case for each decision of the plan, read side by side"),
+    (
+        "engine/apply.rs",
+        "one case for each decision of the plan, read side by side",
+    ),
     ("engine/sync.rs", "the rounds of a sync from top to bottom"),
     ("engine/seal.rs", "cutting and sealing are one pipeline"),
-    ("local/replace/tests.rs", "a table of everything that can happen during one replacement"),
+    (
+        "local/replace/tests.rs",
+        "a table of everything that can happen during one replacement",
+    ),
 ];
 
 /// How many lines a file has at most.
 const LONGEST: usize = 500;
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: &[&str] = &["util", "utils", "helper", "helpers", "common", "manager", "misc", "shared"];
+const EMPTY_NAMES: &[&str] = &[
+    "util", "utils", "helper", "helpers", "common", "manager", "misc", "shared",
+];
 
 /// One source file: its path below `src/`, and its text without comments and without what is compiled for tests only.
 struct SourceFile {
@@ -69,7 +77,11 @@ impl SourceFile {
     /// How many modules stand above what is written in it: 1 in a room's `mod.rs`.
     fn depth(&self) -> usize {
         let parts = self.path.split('/').count();
-        if self.path.ends_with("/mod.rs") { parts - 1 } else { parts }
+        if self.path.ends_with("/mod.rs") {
+            parts - 1
+        } else {
+            parts
+        }
     }
 }
 
@@ -126,7 +138,11 @@ fn program() -> Vec<SourceFile> {
         .into_iter()
         .filter(|(path, _)| !tests.iter().any(|test| path.starts_with(test)))
         // What a test file declares is a test as well.
-        .filter(|(path, _)| !path.ancestors().any(|above| tests.contains(&above.with_extension("rs"))))
+        .filter(|(path, _)| {
+            !path
+                .ancestors()
+                .any(|above| tests.contains(&above.with_extension("rs")))
+        })
         .map(|(path, code)| SourceFile {
             path: below_src(&path),
             code,
@@ -270,7 +286,12 @@ fn rooms_import_only_those_below_them() {
     }
     assert!(wrong.is_empty(), "{wrong}");
     // The rule is about something: these edges are there.
-    for (from, to) in [("cli", "engine"), ("engine", "vault"), ("engine", "mirror"), ("vault", "core")] {
+    for (from, to) in [
+        ("cli", "engine"),
+        ("engine", "vault"),
+        ("engine", "mirror"),
+        ("vault", "core"),
+    ] {
         assert!(edges.contains(&(from.to_owned(), to.to_owned())), "{from} → {to}");
     }
 }
@@ -295,19 +316,34 @@ fn foreign_libraries_stay_in_their_rooms() {
                 let after = &file.code[at + library.len()..];
                 !before.ends_with(is_word)
                     && !before.ends_with("::")
-                    && (after.starts_with("::") && !after.starts_with("::<") || before.ends_with("use ") && after.starts_with(';'))
+                    && (after.starts_with("::") && !after.starts_with("::<")
+                        || before.ends_with("use ") && after.starts_with(';'))
             });
             if !uses {
                 continue;
             }
             used.insert(*library);
             if !homes.contains(&file.room()) {
-                let _ = writeln!(wrong, "{} uses {library}, which belongs to {}", file.path, homes.join(", "));
+                let _ = writeln!(
+                    wrong,
+                    "{} uses {library}, which belongs to {}",
+                    file.path,
+                    homes.join(", ")
+                );
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    for library in ["git2", "age", "rusqlite", "clap", "console", "indicatif", "dialoguer", "color_eyre"] {
+    for library in [
+        "git2",
+        "age",
+        "rusqlite",
+        "clap",
+        "console",
+        "indicatif",
+        "dialoguer",
+        "color_eyre",
+    ] {
         assert!(used.contains(library), "{library} is used nowhere: the search is blind");
     }
 }
@@ -319,7 +355,14 @@ fn nothing_below_the_command_line_prints_or_asks_the_environment() {
         if matches!(file.room(), "cli" | "main") {
             continue;
         }
-        for forbidden in ["println!", "eprintln!", "print!(", "io::stdout", "io::stderr", "io::stdin"] {
+        for forbidden in [
+            "println!",
+            "eprintln!",
+            "print!(",
+            "io::stdout",
+            "io::stderr",
+            "io::stdin",
+        ] {
             if file.code.contains(forbidden) {
                 let _ = writeln!(wrong, "{} has {forbidden}", file.path);
             }
@@ -380,7 +423,10 @@ fn files_are_short_and_say_what_they_are() {
         }
         let lines = text.lines().count();
         if lines > LONGEST && !LONG_FILES.iter().any(|(file, _)| *file == name) {
-            let _ = writeln!(wrong, "{name} has {lines} lines; {LONGEST} are the most without a reason here");
+            let _ = writeln!(
+                wrong,
+                "{name} has {lines} lines; {LONGEST} are the most without a reason here"
+            );
         }
     }
     assert!(LONG_FILES.len() <= 5 && LONG_FILES.iter().all(|(_, why)| !why.is_empty()));

@@ -57,7 +57,11 @@ fn changes(before: &Picture, after: &Picture) -> Vec<String> {
 /// What a person's home and the remote look like.
 fn both(two: &TwoMachines, machine: &Machine) -> Picture {
     let mut all = picture(&machine.home);
-    all.extend(picture(&two.remote).into_iter().map(|(name, file)| (format!("remote/{name}"), file)));
+    all.extend(
+        picture(&two.remote)
+            .into_iter()
+            .map(|(name, file)| (format!("remote/{name}"), file)),
+    );
     all
 }
 
@@ -78,7 +82,10 @@ fn busy() -> TwoMachines {
     two.ana.write("CLAUDE.md", "first\nsecond\nthird, said Ana\n");
     two.ana.write("agents/clash.md", "ana\n");
     two.ana.write("agents/new.md", "new\n");
-    two.ana.write("settings.json", "{\n  \"model\": \"opus\",\n  \"outputStyle\": \"terse\"\n}\n");
+    two.ana.write(
+        "settings.json",
+        "{\n  \"model\": \"opus\",\n  \"outputStyle\": \"terse\"\n}\n",
+    );
     two.ana.remove("rules/1.md");
     two.ana.write("rules/2.md", "rule 2, changed\n");
     two.ana.sync();
@@ -99,7 +106,11 @@ fn p26_a_dry_run_writes_nothing_and_says_what_the_next_run_does() {
         let two = busy();
         let before = both(&two, &two.bob);
         let dry = two.bob.csync(&[command, "--dry-run", "--json"]);
-        assert_eq!(changes(&before, &both(&two, &two.bob)), [""; 0], "{command} --dry-run wrote");
+        assert_eq!(
+            changes(&before, &both(&two, &two.bob)),
+            [""; 0],
+            "{command} --dry-run wrote"
+        );
         assert_eq!(dry.json()["dry_run"], true);
         let wet = two.bob.csync(&[command, "--json"]);
         assert_eq!(dry.code, wet.code, "{command}: {}\n{}", dry.stderr, wet.stderr);
@@ -134,7 +145,10 @@ fn p26_a_dry_run_of_a_first_sync_writes_nothing() {
 fn p26_a_dry_run_needs_no_place_that_can_be_written() {
     let two = busy();
     let text = two.bob.csync(&["sync", "--dry-run"]).fails(13).stdout;
-    assert!(text.contains("Would be:") && text.contains("Nothing was changed."), "{text}");
+    assert!(
+        text.contains("Would be:") && text.contains("Nothing was changed."),
+        "{text}"
+    );
     let nothing = two.ana.csync(&["sync", "--dry-run"]).ok().stdout;
     assert_eq!(nothing, "Nothing would change.\n");
 }
@@ -161,8 +175,16 @@ fn p27_when_nothing_changed_nothing_is_read_made_or_sent() {
             assert_eq!(json["bytes_sent"], 0, "{command}");
             assert_eq!(json["files_read"], 0, "{command}");
         }
-        assert_eq!(changes(&remote, &picture(&two.remote)), [""; 0], "written to the remote");
-        assert_eq!(names(&files_below(&machine.mirror())), names(&mirror), "no new object in the mirror");
+        assert_eq!(
+            changes(&remote, &picture(&two.remote)),
+            [""; 0],
+            "written to the remote"
+        );
+        assert_eq!(
+            names(&files_below(&machine.mirror())),
+            names(&mirror),
+            "no new object in the mirror"
+        );
         assert_eq!(changes(&claude, &picture(&machine.claude())), [""; 0]);
     }
 }
@@ -173,7 +195,10 @@ fn names(files: &BTreeMap<String, Vec<u8>>) -> Vec<&String> {
 
 /// How many bytes the remote's objects have on disk.
 fn weight(remote: &Path) -> u64 {
-    files_below(&remote.join("objects")).values().map(|content| content.len() as u64).sum()
+    files_below(&remote.join("objects"))
+        .values()
+        .map(|content| content.len() as u64)
+        .sum()
 }
 
 /// How many segments stand in the vault's tree.
@@ -193,7 +218,8 @@ fn p28_a_push_costs_what_is_new_and_not_what_is_there() {
     let mut costs = Vec::new();
     let mut before = weight(&two.remote);
     for round in 0..40 {
-        two.ana.append(&path, lines(SESSION, 2000 + round * 3..2003 + round * 3));
+        two.ana
+            .append(&path, lines(SESSION, 2000 + round * 3..2003 + round * 3));
         two.ana.csync(&["push", "-q"]).ok();
         let now = weight(&two.remote);
         costs.push(now - before);
@@ -204,7 +230,10 @@ fn p28_a_push_costs_what_is_new_and_not_what_is_there() {
     let mean = |costs: &[u64]| costs.iter().sum::<u64>() / costs.len() as u64;
     let (early, late) = (mean(&costs[..20]), mean(&costs[20..]));
     assert!(worst < 16 << 10, "{costs:?}");
-    assert!(late < early + early / 2 && late < 6 << 10, "early {early}, late {late}: {costs:?}");
+    assert!(
+        late < early + early / 2 && late < 6 << 10,
+        "early {early}, late {late}: {costs:?}"
+    );
     let segments = segments(&two.remote);
     assert!((1..=16).contains(&segments), "{segments} segments");
     two.bob.csync(&["pull", "-q"]).ok();
@@ -275,7 +304,11 @@ fn p35_a_persons_git_configuration_changes_nothing() {
              [user]\n\tname = Canary Person\n\temail = canary@localhost\n[init]\n\ttemplateDir = ~/template\n[transfer]\n\tfsckObjects = true\n",
         )
         .unwrap();
-        std::fs::write(machine.home.join(".attributes"), "* filter=lfs text=auto eol=crlf ident\n").unwrap();
+        std::fs::write(
+            machine.home.join(".attributes"),
+            "* filter=lfs text=auto eol=crlf ident\n",
+        )
+        .unwrap();
         std::fs::create_dir_all(machine.home.join("template/hooks")).unwrap();
         std::fs::write(machine.home.join("template/hooks/pre-commit"), "#!/bin/sh\nexit 1\n").unwrap();
     }
@@ -368,7 +401,10 @@ fn two_variables_move_all_that_csync_keeps() {
     third.set("CSYNC_STATE_DIR", two.folder.path().join("s"));
     two.join_with_identity(&third, "third");
     third.sync();
-    let left: Vec<_> = std::fs::read_dir(&third.home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(&third.home)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left, [".claude"]);
     assert!(two.folder.path().join("c/config.toml").exists() && two.folder.path().join("s/index.sqlite").exists());
 }
@@ -378,7 +414,10 @@ fn unsent() -> TwoMachines {
     let two = TwoMachines::joined();
     let ana = &two.ana;
     ana.write(&transcript(ana, SESSION), lines(SESSION, 0..2));
-    ana.write(&transcript(ana, SESSION).replace(".jsonl", "/subagents/agent-1.jsonl"), lines(SESSION, 0..1));
+    ana.write(
+        &transcript(ana, SESSION).replace(".jsonl", "/subagents/agent-1.jsonl"),
+        lines(SESSION, 0..1),
+    );
     ana.write(&transcript(ana, OTHER), lines(OTHER, 0..2));
     ana.write(&format!("{}/memory/MEMORY.md", ana.project("code/tool")), "m\n");
     ana.write("agents/a.md", "a\n");
@@ -390,29 +429,61 @@ fn unsent() -> TwoMachines {
 #[test]
 fn a_selection_limits_a_push_to_what_it_names() {
     let app = "claude/projects/~-code-app";
-    let session = [format!("{app}/{SESSION}.jsonl"), format!("{app}/{SESSION}/subagents/agent-1.jsonl")];
+    let session = [
+        format!("{app}/{SESSION}.jsonl"),
+        format!("{app}/{SESSION}/subagents/agent-1.jsonl"),
+    ];
     let other = format!("{app}/{OTHER}.jsonl");
     let table: Vec<(Vec<&str>, Vec<String>)> = vec![
         (vec!["--session", "5b0e2a6c"], session.to_vec()),
-        (vec!["--session", "5b0e2a6c", "--session", OTHER], [&session[..], &[other.clone()]].concat()),
+        (
+            vec!["--session", "5b0e2a6c", "--session", OTHER],
+            [&session[..], &[other.clone()]].concat(),
+        ),
         (vec!["--project", "app"], [&session[..], &[other.clone()]].concat()),
-        (vec!["--project", "code/tool"], vec!["claude/projects/~-code-tool/memory/MEMORY.md".into()]),
-        (vec!["agents/"], vec!["claude/agents/a.md".into(), "claude/agents/b.md".into()]),
-        (vec!["agents/b.md", "CLAUDE.md"], vec!["claude/CLAUDE.md".into(), "claude/agents/b.md".into()]),
-        (vec!["*.md"], vec![
-            "claude/CLAUDE.md".into(),
-            "claude/agents/a.md".into(),
-            "claude/agents/b.md".into(),
-            "claude/projects/~-code-tool/memory/MEMORY.md".into(),
-        ]),
-        (vec!["projects/*/memory/"], vec!["claude/projects/~-code-tool/memory/MEMORY.md".into()]),
+        (
+            vec!["--project", "code/tool"],
+            vec!["claude/projects/~-code-tool/memory/MEMORY.md".into()],
+        ),
+        (
+            vec!["agents/"],
+            vec!["claude/agents/a.md".into(), "claude/agents/b.md".into()],
+        ),
+        (
+            vec!["agents/b.md", "CLAUDE.md"],
+            vec!["claude/CLAUDE.md".into(), "claude/agents/b.md".into()],
+        ),
+        (
+            vec!["*.md"],
+            vec![
+                "claude/CLAUDE.md".into(),
+                "claude/agents/a.md".into(),
+                "claude/agents/b.md".into(),
+                "claude/projects/~-code-tool/memory/MEMORY.md".into(),
+            ],
+        ),
+        (
+            vec!["projects/*/memory/"],
+            vec!["claude/projects/~-code-tool/memory/MEMORY.md".into()],
+        ),
         (vec![".claude/agents/a.md"], vec!["claude/agents/a.md".into()]),
         (vec!["nothing-like-it"], vec![]),
     ];
     let two = unsent();
     for (arguments, expected) in &table {
-        let dry: Vec<&str> = ["push", "--json", "--dry-run"].iter().chain(arguments).copied().collect();
-        let mut paths: Vec<String> = two.ana.csync(&dry).ok().actions().into_iter().map(|(_, path)| path).collect();
+        let dry: Vec<&str> = ["push", "--json", "--dry-run"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
+        let mut paths: Vec<String> = two
+            .ana
+            .csync(&dry)
+            .ok()
+            .actions()
+            .into_iter()
+            .map(|(_, path)| path)
+            .collect();
         paths.sort();
         let mut expected = expected.clone();
         expected.sort();
@@ -451,7 +522,11 @@ fn a_selection_limits_a_pull_and_the_rest_comes_later() {
 fn a_session_id_that_is_too_short_is_wrong_usage() {
     let two = unsent();
     let run = two.ana.csync(&["push", "--session", "5b0"]).fails(2);
-    assert!(run.stderr.contains("too short") && run.stderr.contains("hint:"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("too short") && run.stderr.contains("hint:"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
@@ -460,7 +535,12 @@ fn push_holds_back_what_also_changed_elsewhere_and_sends_the_rest() {
     let before = two.bob.files();
     let run = two.bob.csync(&["push", "--json"]).ok();
     assert_eq!(two.bob.files(), before, "push writes nothing here");
-    let held: Vec<String> = run.actions().into_iter().filter(|(action, _)| action == "held").map(|(_, path)| path).collect();
+    let held: Vec<String> = run
+        .actions()
+        .into_iter()
+        .filter(|(action, _)| action == "held")
+        .map(|(_, path)| path)
+        .collect();
     assert_eq!(
         held,
         [
@@ -472,9 +552,14 @@ fn push_holds_back_what_also_changed_elsewhere_and_sends_the_rest() {
     );
     let json = run.json();
     let items = json["items"].as_array().unwrap();
-    let note = items.iter().find(|item| item["action"] == "held").unwrap()["note"].as_str().unwrap();
+    let note = items.iter().find(|item| item["action"] == "held").unwrap()["note"]
+        .as_str()
+        .unwrap();
     assert!(note.contains("csync sync"), "{note}");
-    assert!(run.actions().contains(&("added".into(), "claude/agents/bobs.md".into())));
+    assert!(
+        run.actions()
+            .contains(&("added".into(), "claude/agents/bobs.md".into()))
+    );
     two.ana.sync();
     assert!(two.ana.has("agents/bobs.md"));
     assert_eq!(two.ana.text("agents/clash.md"), "ana\n");
@@ -498,7 +583,17 @@ fn pull_only_receives() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let two = busy();
-    for arguments in [&["status"][..], &["diff", "--no-pager"], &["config", "show"], &["sync", "-n"], &["status", "--json"], &["help"], &["--help"], &["completions", "bash"], &["reference"]] {
+    for arguments in [
+        &["status"][..],
+        &["diff", "--no-pager"],
+        &["config", "show"],
+        &["sync", "-n"],
+        &["status", "--json"],
+        &["help"],
+        &["--help"],
+        &["completions", "bash"],
+        &["reference"],
+    ] {
         let mut command = two.bob.command(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
@@ -524,7 +619,11 @@ fn status_is_offline_unless_asked_and_tells_by_its_code() {
     let json = two.bob.csync(&["status", "--json", "--exit-code"]).ok().json();
     assert_eq!(json["clean"], true);
     assert_eq!(json["fetched"], false);
-    let json = two.bob.csync(&["status", "--fetch", "--json", "--exit-code"]).fails(1).json();
+    let json = two
+        .bob
+        .csync(&["status", "--fetch", "--json", "--exit-code"])
+        .fails(1)
+        .json();
     assert_eq!(json["incoming"][0]["path"], "claude/CLAUDE.md");
     assert_eq!(json["fetched"], true);
     // What was fetched is known from now on, also offline.

@@ -16,12 +16,22 @@ fn session(id: &str, cwd: &str, text: &str) -> String {
 
 /// The absolute path of a folder below the machine's home.
 fn below(machine: &Machine, folder: &str) -> String {
-    machine.home.canonicalize().unwrap().join(folder).to_str().unwrap().to_owned()
+    machine
+        .home
+        .canonicalize()
+        .unwrap()
+        .join(folder)
+        .to_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// The folder that Claude Code keeps a project's sessions in.
 fn slug(path: &str) -> String {
-    let name: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let name: String = path
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
     format!("projects/{name}")
 }
 
@@ -42,7 +52,10 @@ fn the_same_place_below_two_homes_is_one_project() {
     assert_ne!(ana, bob);
     let text = session(SESSION, &below(&two.ana, "code/app"), "hello");
     two.ana.write(&ana, &text);
-    two.ana.write(&format!("{}/memory/MEMORY.md", two.ana.project("code/app")), "remember\n");
+    two.ana.write(
+        &format!("{}/memory/MEMORY.md", two.ana.project("code/app")),
+        "remember\n",
+    );
     two.ana.write(&ana.replace(".jsonl", "/tool-results/x.txt"), "output\n");
     let run = two.ana.sync();
     let paths: Vec<String> = run.actions().into_iter().map(|(_, path)| path).collect();
@@ -54,13 +67,22 @@ fn the_same_place_below_two_homes_is_one_project() {
             "claude/projects/~-code-app/memory/MEMORY.md".to_owned(),
         ]
     );
-    assert!(!run.stdout.contains(two.folder.path().to_str().unwrap()), "{}", run.stdout);
+    assert!(
+        !run.stdout.contains(two.folder.path().to_str().unwrap()),
+        "{}",
+        run.stdout
+    );
     two.bob.sync();
     assert_eq!(places(&two.bob, SESSION), [bob.clone()]);
     assert_eq!(two.bob.text(&bob), text, "not a byte is rewritten");
-    assert_eq!(two.bob.text(&format!("{}/memory/MEMORY.md", two.bob.project("code/app"))), "remember\n");
+    assert_eq!(
+        two.bob
+            .text(&format!("{}/memory/MEMORY.md", two.bob.project("code/app"))),
+        "remember\n"
+    );
     // The person goes on there, and it comes back to where it was.
-    two.bob.append(&bob, session(SESSION, &below(&two.bob, "code/app"), "again"));
+    two.bob
+        .append(&bob, session(SESSION, &below(&two.bob, "code/app"), "again"));
     two.sync_all();
     assert_eq!(two.ana.read(&ana), two.bob.read(&bob));
     assert_eq!(places(&two.ana, SESSION), [ana]);
@@ -86,7 +108,8 @@ fn the_config_says_where_a_project_is_here() {
     text.push_str("\n[claude.projects]\n\"/srv/src\" = \"~/code\"\n");
     std::fs::write(&config, text).unwrap();
     let ana = format!("{}/{SESSION}.jsonl", two.ana.project("code/app"));
-    two.ana.write(&ana, session(SESSION, &below(&two.ana, "code/app"), "hello"));
+    two.ana
+        .write(&ana, session(SESSION, &below(&two.ana, "code/app"), "hello"));
     two.sync_all();
     let bob = format!("projects/-srv-src-app/{SESSION}.jsonl");
     assert_eq!(places(&two.bob, SESSION), [bob.clone()]);
@@ -94,7 +117,10 @@ fn the_config_says_where_a_project_is_here() {
     two.bob.write(&own, session(OTHER, "/srv/src/tool", "from bob"));
     two.bob.append(&bob, session(SESSION, "/srv/src/app", "again"));
     two.sync_all();
-    assert_eq!(places(&two.ana, OTHER), [format!("{}/{OTHER}.jsonl", two.ana.project("code/tool"))]);
+    assert_eq!(
+        places(&two.ana, OTHER),
+        [format!("{}/{OTHER}.jsonl", two.ana.project("code/tool"))]
+    );
     assert_eq!(two.ana.read(&ana), two.bob.read(&bob));
 }
 
@@ -139,8 +165,10 @@ fn names_of_more_than_200_characters_match_although_their_hashes_differ() {
     let (ana, bob) = (cut_by_agent(&here), cut_by_agent(&there));
     assert_ne!(ana, cut(&here, "x"));
     assert!(ana.len() > 200 && bob.len() > 200 && ana != bob);
-    two.ana.write(&format!("{ana}/{SESSION}.jsonl"), session(SESSION, &here, "hello"));
-    two.bob.write(&format!("{bob}/{OTHER}.jsonl"), session(OTHER, &there, "from bob"));
+    two.ana
+        .write(&format!("{ana}/{SESSION}.jsonl"), session(SESSION, &here, "hello"));
+    two.bob
+        .write(&format!("{bob}/{OTHER}.jsonl"), session(OTHER, &there, "from bob"));
     two.sync_all();
     two.bob.sync();
     assert_eq!(places(&two.bob, SESSION), [format!("{bob}/{SESSION}.jsonl")]);
@@ -186,7 +214,11 @@ fn one_session_never_stands_under_two_folders() {
     two.ana.csync(&["sync"]);
     two.bob.csync(&["sync"]);
     assert_eq!(places(&two.bob, SESSION), [bob]);
-    assert_eq!(places(&two.ana, SESSION), [ana], "nor does it stand twice on the first machine");
+    assert_eq!(
+        places(&two.ana, SESSION),
+        [ana],
+        "nor does it stand twice on the first machine"
+    );
     let status = two.bob.csync(&["status", "--json"]).json();
     assert!(!status["held"].as_array().unwrap().is_empty(), "{status}");
 }
@@ -195,15 +227,22 @@ fn one_session_never_stands_under_two_folders() {
 fn a_session_that_moves_to_another_project_moves_on_every_machine() {
     let two = TwoMachines::joined();
     let ana = format!("{}/{SESSION}.jsonl", two.ana.project("code/app"));
-    two.ana.write(&ana, session(SESSION, &below(&two.ana, "code/app"), "hello"));
-    two.ana.write(&format!("{}/{OTHER}.jsonl", two.ana.project("code/app")), session(OTHER, "", "stays"));
+    two.ana
+        .write(&ana, session(SESSION, &below(&two.ana, "code/app"), "hello"));
+    two.ana.write(
+        &format!("{}/{OTHER}.jsonl", two.ana.project("code/app")),
+        session(OTHER, "", "stays"),
+    );
     two.sync_all();
     let moved = format!("{}/{SESSION}.jsonl", two.ana.project("code/new"));
     two.ana.write(&moved, two.ana.read(&ana));
     two.ana.remove(&ana);
     two.ana.csync(&["sync", "--allow-deletions"]).ok();
     two.bob.csync(&["sync", "--allow-deletions"]).ok();
-    assert_eq!(places(&two.bob, SESSION), [format!("{}/{SESSION}.jsonl", two.bob.project("code/new"))]);
+    assert_eq!(
+        places(&two.bob, SESSION),
+        [format!("{}/{SESSION}.jsonl", two.bob.project("code/new"))]
+    );
     assert_eq!(places(&two.ana, SESSION), [moved]);
 }
 
@@ -218,7 +257,10 @@ fn a_projects_name_does_not_change_once_it_has_one() {
     clone_of("git@git.example:team/app.git", &here);
     let there = below(&two.bob, "other/app");
     clone_of("git@git.example:team/app.git", &there);
-    two.bob.write(&format!("{}/{OTHER}.jsonl", slug(&there)), session(OTHER, &there, "bob"));
+    two.bob.write(
+        &format!("{}/{OTHER}.jsonl", slug(&there)),
+        session(OTHER, &there, "bob"),
+    );
     for _ in 0..2 {
         two.sync_all();
     }
@@ -226,7 +268,11 @@ fn a_projects_name_does_not_change_once_it_has_one() {
     assert_eq!(places(&two.bob, SESSION).len(), 1);
     let commits = two.commits();
     two.sync_all();
-    assert_eq!(two.commits(), commits, "names that flicker would be sent again and again");
+    assert_eq!(
+        two.commits(),
+        commits,
+        "names that flicker would be sent again and again"
+    );
     // Each session stands at one place in the vault as well.
     let heads = git(&two.remote, &["ls-tree", "-r", "--name-only", "HEAD", "files/"]);
     assert_eq!(heads.lines().count(), 2, "{heads}");

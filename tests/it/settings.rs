@@ -56,7 +56,13 @@ fn what_runs_commands_here_is_neither_sent_nor_overwritten() {
     two.bob.write("settings.json", bobs);
     two.sync_all();
     let ana = two.ana.text("settings.json");
-    for kept in ["canary-hook", "canary-line", "canary-helper", "canary-token", "canary-refresh"] {
+    for kept in [
+        "canary-hook",
+        "canary-line",
+        "canary-helper",
+        "canary-token",
+        "canary-refresh",
+    ] {
         assert!(ana.contains(kept), "{kept} is gone from {ana}");
         assert!(!two.bob.text("settings.json").contains(kept), "{kept} came over");
     }
@@ -65,7 +71,10 @@ fn what_runs_commands_here_is_neither_sent_nor_overwritten() {
     assert!(two.bob.text("settings.json").contains("bob-line"));
     assert!(!ana.contains("bob-"), "{ana}");
     let vault = in_the_vault(&two);
-    assert!(vault.contains("opus") && !vault.contains("canary-") && !vault.contains("bob-"), "{vault}");
+    assert!(
+        vault.contains("opus") && !vault.contains("canary-") && !vault.contains("bob-"),
+        "{vault}"
+    );
 }
 
 #[test]
@@ -104,7 +113,10 @@ fn other_keys_merge_three_way_and_keep_order_and_format() {
 fn a_key_that_was_removed_on_one_machine_goes_on_the_other() {
     let two = agreed("{\n  \"model\": \"opus\",\n  \"outputStyle\": \"terse\"\n}\n");
     two.ana.write("settings.json", "{\n  \"model\": \"opus\"\n}\n");
-    two.bob.write("settings.json", "{\n  \"model\": \"sonnet\",\n  \"outputStyle\": \"terse\"\n}\n");
+    two.bob.write(
+        "settings.json",
+        "{\n  \"model\": \"sonnet\",\n  \"outputStyle\": \"terse\"\n}\n",
+    );
     two.sync_all();
     two.bob.sync();
     for machine in [&two.ana, &two.bob] {
@@ -156,7 +168,10 @@ fn keys_that_the_config_names_are_sent_from_machines_that_say_so() {
     );
     two.sync_all();
     let bob = two.bob.text("settings.json");
-    assert!(bob.contains("shared-line") && bob.contains("opus") && !bob.contains("hooks"), "{bob}");
+    assert!(
+        bob.contains("shared-line") && bob.contains("opus") && !bob.contains("hooks"),
+        "{bob}"
+    );
 }
 
 #[test]
@@ -171,7 +186,10 @@ fn a_machine_that_does_not_say_so_takes_no_command_from_the_vault() {
     );
     two.sync_all();
     let bob = two.bob.text("settings.json");
-    assert!(bob.contains("opus") && !bob.contains("shared-line") && !bob.contains("run-me"), "{bob}");
+    assert!(
+        bob.contains("opus") && !bob.contains("shared-line") && !bob.contains("run-me"),
+        "{bob}"
+    );
     // Also not when it had a file, and not by resolving a conflict.
     two.bob.write("settings.json", r#"{"model": "bob"}"#);
     two.ana.write(
@@ -182,9 +200,15 @@ fn a_machine_that_does_not_say_so_takes_no_command_from_the_vault() {
     two.bob.csync(&["sync"]).fails(13);
     two.bob.csync(&["conflicts", "--keep", "remote"]).ok();
     let bob = two.bob.text("settings.json");
-    assert!(bob.contains("\"ana\"") && !bob.contains("run-me") && !bob.contains("shared-line"), "{bob}");
+    assert!(
+        bob.contains("\"ana\"") && !bob.contains("run-me") && !bob.contains("shared-line"),
+        "{bob}"
+    );
     two.sync_all();
-    assert!(two.ana.text("settings.json").contains("run-me"), "its own key stays on the machine that has it");
+    assert!(
+        two.ana.text("settings.json").contains("run-me"),
+        "its own key stays on the machine that has it"
+    );
 }
 
 #[test]
@@ -207,7 +231,9 @@ fn a_machine_that_does_not_send_a_key_does_not_take_it_from_one_that_does() {
 #[test]
 fn two_values_for_one_key_are_a_conflict_and_resolve_by_key() {
     let two = agreed(FIRST);
-    let bobs = FIRST.replace("opus", "haiku").replace("\"terse\"", "\"terse\",\n  \"env\": {\"B\": \"bob\"}");
+    let bobs = FIRST
+        .replace("opus", "haiku")
+        .replace("\"terse\"", "\"terse\",\n  \"env\": {\"B\": \"bob\"}");
     two.ana.write("settings.json", FIRST.replace("opus", "sonnet"));
     two.bob.write("settings.json", &bobs);
     two.ana.sync();
@@ -215,7 +241,11 @@ fn two_values_for_one_key_are_a_conflict_and_resolve_by_key() {
     assert_eq!(two.bob.text("settings.json"), bobs);
     assert_eq!(two.bob.beside("settings.json").len(), 1);
     two.bob.csync(&["conflicts", "--keep", "remote"]).ok();
-    assert_eq!(two.bob.text("settings.json"), bobs.replace("haiku", "sonnet"), "its own key stays");
+    assert_eq!(
+        two.bob.text("settings.json"),
+        bobs.replace("haiku", "sonnet"),
+        "its own key stays"
+    );
     assert!(two.bob.beside("settings.json").is_empty());
     let commits = two.commits();
     two.sync_all();
@@ -247,7 +277,11 @@ fn settings_that_are_no_json_are_left_alone_and_told() {
     two.ana.write("settings.json", FIRST.replace("opus", "sonnet"));
     two.ana.sync();
     let run = two.bob.csync(&["sync"]).fails(3);
-    assert!(run.stderr.contains("settings.json is not valid JSON") && run.stderr.contains("hint:"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("settings.json is not valid JSON") && run.stderr.contains("hint:"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(two.bob.text("settings.json"), "{ \"model\": ");
     two.ana.sync();
     assert!(two.ana.has("rules/a.md"), "one bad file does not stop the others");
@@ -260,14 +294,18 @@ fn settings_that_are_no_json_are_left_alone_and_told() {
 #[test]
 fn csyncignore_leaves_out_and_can_be_taken_back() {
     let two = TwoMachines::joined();
-    two.ana.write(".csyncignore", "# mine\nagents/private-*\n/rules/\n!rules/public.md\n");
+    two.ana
+        .write(".csyncignore", "# mine\nagents/private-*\n/rules/\n!rules/public.md\n");
     two.ana.write("agents/private-notes.md", "canary-private\n");
     two.ana.write("agents/review.md", "review\n");
     two.ana.write("rules/r.md", "canary-rule\n");
     two.sync_all();
     assert!(two.bob.has("agents/review.md"));
     assert!(!two.bob.has("agents/private-notes.md") && !two.bob.has("rules/r.md"));
-    assert!(!two.bob.has(".csyncignore"), "what one machine leaves out is its own affair");
+    assert!(
+        !two.bob.has(".csyncignore"),
+        "what one machine leaves out is its own affair"
+    );
     two.ana.remove(".csyncignore");
     two.sync_all();
     assert_eq!(two.bob.text("rules/r.md"), "canary-rule\n");
@@ -278,9 +316,16 @@ fn csyncignore_leaves_out_and_can_be_taken_back() {
 fn include_and_exclude_of_the_config_refine_what_is_synced() {
     let two = TwoMachines::joined();
     two.ana
-        .csync(&["config", "set", "claude.include", r#"["agents/", "CLAUDE.md", "settings.json"]"#])
+        .csync(&[
+            "config",
+            "set",
+            "claude.include",
+            r#"["agents/", "CLAUDE.md", "settings.json"]"#,
+        ])
         .ok();
-    two.ana.csync(&["config", "set", "claude.exclude", "agents/own.md"]).ok();
+    two.ana
+        .csync(&["config", "set", "claude.exclude", "agents/own.md"])
+        .ok();
     for name in ["agents/a.md", "agents/own.md", "rules/r.md", "CLAUDE.md"] {
         two.ana.write(name, name);
     }
@@ -328,7 +373,11 @@ fn a_pattern_that_cannot_be_read_stops_before_anything_is_sent() {
     let before = two.tip();
     let run = two.ana.csync(&["sync"]);
     assert_ne!(run.code, 0);
-    assert!(run.stderr.contains(".csyncignore") && run.stderr.contains("[z-a]"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains(".csyncignore") && run.stderr.contains("[z-a]"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(two.tip(), before);
 }
 
@@ -360,7 +409,8 @@ const NEVER: &[&str] = &[
 fn what_must_not_leave_never_does_whatever_the_config_says() {
     let two = TwoMachines::joined();
     for name in NEVER {
-        two.ana.write(name, format!("{{\"canary\": \"canary-{}\"}}\n", name.replace('/', "-")));
+        two.ana
+            .write(name, format!("{{\"canary\": \"canary-{}\"}}\n", name.replace('/', "-")));
     }
     two.ana.write("agents/a.md", "fine\n");
     two.ana.write(".csyncignore", "!.credentials.json\n!**\n");
@@ -374,7 +424,9 @@ fn what_must_not_leave_never_does_whatever_the_config_says() {
     }
     let vault = in_the_vault(&two);
     assert!(vault.contains("agents/a.md") && !vault.contains("canary"), "{vault}");
-    let names: Vec<String> = files_below(&two.folder.path().join("people/fresh/.claude")).into_keys().collect();
+    let names: Vec<String> = files_below(&two.folder.path().join("people/fresh/.claude"))
+        .into_keys()
+        .collect();
     assert_eq!(names, ["agents/a.md"]);
     // All that the remote ever held is the heads of what may be there.
     let heads = git(&two.remote, &["ls-tree", "-r", "--name-only", "HEAD", "files/"]);
