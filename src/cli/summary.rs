@@ -81,13 +81,6 @@ pub fn lines<'a>(shell: &Shell, items: impl Iterator<Item = &'a Item>, tense: Te
     let groups = groups(items);
     let mut text = String::new();
     for group in groups.iter().take(LINES) {
-        let (what, style) = word(group.item.action, tense);
-        let _ = write!(
-            text,
-            "  {} {}",
-            shell.paint(&style, &format!("{what:<12}")),
-            name(group.item)
-        );
         let mut facts = Vec::new();
         if let Some(project) = &group.item.project {
             facts.push(sanitize::line(project).into_owned());
@@ -101,8 +94,12 @@ pub fn lines<'a>(shell: &Shell, items: impl Iterator<Item = &'a Item>, tense: Te
         if let Some(device) = &group.item.device {
             facts.push(format!("from {}", sanitize::line(device)));
         }
+        let facts = facts.join(" · ");
+        let (what, style) = word(group.item.action, tense);
+        let what = shell.paint(&style, &format!("{what:<12}"));
+        let _ = write!(text, "  {what} {}", fitting(shell, &name(group.item), &facts));
         if !facts.is_empty() {
-            let _ = write!(text, "  {}", shell.paint(&Style::new().dim(), &facts.join(" · ")));
+            let _ = write!(text, "  {}", shell.paint(&Style::new().dim(), &facts));
         }
         text.push('\n');
         if let Some(note) = &group.item.note {
@@ -114,6 +111,24 @@ pub fn lines<'a>(shell: &Shell, items: impl Iterator<Item = &'a Item>, tense: Te
         let _ = writeln!(text, "  … and {rest} more; --json shows all");
     }
     text
+}
+
+/// A title cut so that the line with `facts` behind it fits the terminal. Paths are never cut: people copy them.
+fn fitting(shell: &Shell, name: &str, facts: &str) -> String {
+    const INDENT: usize = 2 + 12 + 1 + 2;
+    const LEAST: usize = 24;
+    let Some(title) = name.strip_suffix('”').filter(|_| shell.terminal.stdout) else {
+        return name.to_owned();
+    };
+    let left = shell
+        .terminal
+        .width
+        .saturating_sub(INDENT + console::measure_text_width(facts));
+    if console::measure_text_width(name) <= left {
+        return name.to_owned();
+    }
+    let cut = console::truncate_str(title.trim_end_matches('…'), left.max(LEAST) - 1, "…");
+    format!("{cut}”")
 }
 
 /// What a person calls it: a session's title, else the file's path.

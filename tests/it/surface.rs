@@ -344,7 +344,7 @@ fn a_story_with_merges_and_a_conflict_in_summaries() {
       received     “Why does the parser hang?”  ~-code-app · 785 B · from ana's laptop
       merged       settings.json  50 B · from ana's laptop
       conflict     CLAUDE.md  38 B · from ana's laptop
-                   both sides changed the same lines; run `csync conflicts`
+                   both sides changed the same lines
       deleted here agents/review.md  12 B
     Done: 2 sent, 3 received, 1 merged, 1 in conflict. [size] went to the remote.
     Run `csync conflicts` to resolve what is in conflict.
@@ -354,9 +354,9 @@ fn a_story_with_merges_and_a_conflict_in_summaries() {
     1 conflict:
 
       CLAUDE.md
-        here        38 B, [date] [time] ([ago])  [root]/users/bob/.claude/CLAUDE.md
+        here        38 B, [date] [time] ([ago])  ~/.claude/CLAUDE.md
         vault       33 B, [date] [time] ([ago])  from ana's laptop
-               its copy is at [root]/users/bob/.claude/CLAUDE.md.conflict.[when]
+               beside it as CLAUDE.md.conflict.[when]
 
     Run `csync conflicts` on a terminal to go through them, or `csync conflicts --keep local|remote`.
     [exit 13]
