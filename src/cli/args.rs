@@ -6,13 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 /// Keeps the sessions of AI coding agents the same on all your machines, end-to-end encrypted, through a private Git repository.
 #[derive(Debug, Parser)]
-#[command(
-    name = "csync",
-    version,
-    disable_help_subcommand = true,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "csync", version, disable_help_subcommand = true, max_term_width = 100)]
 #[command(
     after_help = "Begin with `csync init --local` to try it here, or `csync init <URL>` with an empty private repository."
 )]
@@ -25,20 +19,31 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Above the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
+
 /// What applies to every command.
 #[derive(Debug, Args)]
 pub struct Global {
     /// Show errors only
-    #[arg(short, long, global = true, display_order = 100)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, display_order = 100)]
     pub quiet: bool,
     /// Show more: causes of errors (-v), what is done (-vv), details (-vvv)
-    #[arg(short, long, global = true, action = ArgAction::Count, display_order = 101)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, action = ArgAction::Count, display_order = 101)]
     pub verbose: u8,
-    /// When to use colours
-    #[arg(long, global = true, value_name = "WHEN", value_enum, display_order = 102)]
+    /// Use colours: auto (on a terminal, unless NO_COLOR is set), always or never
+    #[arg(
+        long,
+        global = true,
+        help_heading = EVERYWHERE,
+        value_name = "WHEN",
+        value_enum,
+        hide_possible_values = true,
+        display_order = 102
+    )]
     pub color: Option<ColorWhen>,
     /// Never ask: fail where an answer would be needed
-    #[arg(long, global = true, display_order = 103)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, display_order = 103)]
     pub no_input: bool,
 }
 

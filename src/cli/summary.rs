@@ -14,23 +14,35 @@ use crate::engine::{Action, Item, Report, Trouble};
 /// How many lines a list has at most before it is cut.
 const LINES: usize = 24;
 
+/// Whether what is listed has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tense {
+    /// It was done.
+    Done,
+    /// It is still to be done.
+    Planned,
+}
+
 /// What an action is called, and its colour.
-fn word(action: Action) -> (&'static str, Style) {
+fn word(action: Action, tense: Tense) -> (&'static str, Style) {
     let style = Style::new();
-    match action {
-        Action::Added => ("added", style.green()),
-        Action::Sent => ("sent", style.green()),
-        Action::Created => ("new here", style.cyan()),
-        Action::Received => ("received", style.cyan()),
-        Action::Merged => ("merged", style.blue()),
-        Action::Branched => ("merged", style.blue()),
-        Action::Conflict => ("conflict", style.red().bold()),
-        Action::DeletedHere => ("deleted here", style.magenta()),
-        Action::DeletedThere => ("deleted", style.magenta()),
-        Action::Kept => ("kept", style.yellow()),
-        Action::CameBack => ("came back", style.yellow()),
-        Action::Evicted => ("kept in vault", style.dim()),
-        Action::Held => ("waits", style.yellow()),
+    let (done, planned, style) = match action {
+        Action::Added => ("added", "to add", style.green()),
+        Action::Sent => ("sent", "to send", style.green()),
+        Action::Created => ("new here", "to create", style.cyan()),
+        Action::Received => ("received", "to receive", style.cyan()),
+        Action::Merged | Action::Branched => ("merged", "to merge", style.blue()),
+        Action::Conflict => ("conflict", "conflict", style.red().bold()),
+        Action::DeletedHere => ("deleted here", "delete here", style.magenta()),
+        Action::DeletedThere => ("deleted", "to delete", style.magenta()),
+        Action::Kept => ("kept", "to keep", style.yellow()),
+        Action::CameBack => ("came back", "bring back", style.yellow()),
+        Action::Evicted => ("vault only", "vault only", style.dim()),
+        Action::Held => ("waits", "waits", style.yellow()),
+    };
+    match tense {
+        Tense::Done => (done, style),
+        Tense::Planned => (planned, style),
     }
 }
 
@@ -65,17 +77,10 @@ fn groups<'a>(items: impl Iterator<Item = &'a Item>) -> Vec<Group<'a>> {
 }
 
 /// The lines for `items`: one for each session or file, at most [`LINES`].
-pub fn lines<'a>(shell: &Shell, items: impl Iterator<Item = &'a Item>) -> String {
+pub fn lines<'a>(shell: &Shell, items: impl Iterator<Item = &'a Item>, tense: Tense) -> String {
     let groups = groups(items);
     let mut text = String::new();
     for group in groups.iter().take(LINES) {
-        let (what, style) = word(group.item.action);
-        let _ = write!(
-            text,
-            "  {} {}",
-            shell.paint(&style, &format!("{what:<12}")),
-            name(group.item)
-        );
         let mut facts = Vec::new();
         if let Some(project) = &group.item.project {
             facts.push(sanitize::line(project).into_owned());
@@ -89,8 +94,12 @@ pub fn lines<'a>(shell: &Shell, items: impl Iterator<Item = &'a Item>) -> String
         if let Some(device) = &group.item.device {
             facts.push(format!("from {}", sanitize::line(device)));
         }
+        let facts = facts.join(" · ");
+        let (what, style) = word(group.item.action, tense);
+        let what = shell.paint(&style, &format!("{what:<12}"));
+        let _ = write!(text, "  {what} {}", fitting(shell, &name(group.item), &facts));
         if !facts.is_empty() {
-            let _ = write!(text, "  {}", shell.paint(&Style::new().dim(), &facts.join(" · ")));
+            let _ = write!(text, "  {}", shell.paint(&Style::new().dim(), &facts));
         }
         text.push('\n');
         if let Some(note) = &group.item.note {
@@ -102,6 +111,24 @@ pub fn lines<'a>(shell: &Shell, items: impl Iterator<Item = &'a Item>) -> String
         let _ = writeln!(text, "  … and {rest} more; --json shows all");
     }
     text
+}
+
+/// A title cut so that the line with `facts` behind it fits the terminal. Paths are never cut: people copy them.
+fn fitting(shell: &Shell, name: &str, facts: &str) -> String {
+    const INDENT: usize = 2 + 12 + 1 + 2;
+    const LEAST: usize = 24;
+    let Some(title) = name.strip_suffix('”').filter(|_| shell.terminal.stdout) else {
+        return name.to_owned();
+    };
+    let left = shell
+        .terminal
+        .width
+        .saturating_sub(INDENT + console::measure_text_width(facts));
+    if console::measure_text_width(name) <= left {
+        return name.to_owned();
+    }
+    let cut = console::truncate_str(title.trim_end_matches('…'), left.max(LEAST) - 1, "…");
+    format!("{cut}”")
 }
 
 /// What a person calls it: a session's title, else the file's path.
@@ -117,7 +144,8 @@ pub fn name(item: &Item) -> String {
 
 /// The summary of `sync`, `push` and `pull`.
 pub fn report(shell: &Shell, report: &Report) -> String {
-    let mut text = lines(shell, report.items.values());
+    let tense = if report.dry_run { Tense::Planned } else { Tense::Done };
+    let mut text = lines(shell, report.items.values(), tense);
     let total = |actions: &[Action]| actions.iter().map(|action| report.count(*action)).sum::<usize>() as u64;
     let counts = [
         (total(&[Action::Added, Action::Sent, Action::DeletedThere]), "sent"),

@@ -287,8 +287,8 @@ impl OpenVault {
         version: &Version,
         base_tree: Option<crate::core::id::TreeId>,
     ) -> Result<Applied> {
-        let base = self.base_content(step, base_tree)?;
         let theirs = self.incoming_settings(step, version)?;
+        let base = self.base_of_settings(step, base_tree, &theirs)?;
         let ours = self.read_local(step)?;
         let sides = Sides {
             base: base.as_deref(),
@@ -316,6 +316,25 @@ impl OpenVault {
             }),
             None => Ok(moved()),
         }
+    }
+
+    /// The base of settings, for a merge with `theirs`. A key that this machine sends and another one keeps to itself is missing
+    /// there without having been removed: it does not count as something that both agreed on.
+    pub(super) fn base_of_settings(
+        &mut self,
+        step: &Step,
+        base_tree: Option<crate::core::id::TreeId>,
+        theirs: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
+        let Some(base) = self.base_content(step, base_tree)? else {
+            return Ok(None);
+        };
+        let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
+        let sent = open.source.sent_keys(&step.relative).iter().map(String::as_str);
+        let missing: Vec<&str> = sent
+            .filter(|key| merge::json_without(theirs, &[key]).is_some_and(|without| merge::json_same(&without, theirs)))
+            .collect();
+        Ok(Some(merge::json_without(&base, &missing).unwrap_or(base)))
     }
 
     /// The vault's version of settings, without the keys that belong to this machine, whoever put them there.

@@ -25,7 +25,7 @@ impl OpenVault {
                 format!("the vault's version of {} cannot be found", step.path),
             )
         })?;
-        let note = format!("{why}; run `csync conflicts`");
+        let note = why.to_owned();
         let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
         let mut stale = Vec::new();
         let mut there = false;

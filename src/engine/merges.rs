@@ -104,10 +104,10 @@ impl OpenVault {
 
     /// Settings and texts: small, so all three sides are in memory.
     fn whole_outcome(&mut self, step: &Step, version: &Version, base_tree: Option<TreeId>) -> Result<WholeOutcome> {
-        let base = self.base_content(step, base_tree)?;
         let ours = self.read_local(step)?;
         let (merged, same_as_theirs) = if step.kind == FileKind::Json {
             let theirs = self.incoming_settings(step, version)?;
+            let base = self.base_of_settings(step, base_tree, &theirs)?;
             let merged = merge::json(Sides {
                 base: base.as_deref(),
                 ours: &ours,
@@ -120,6 +120,7 @@ impl OpenVault {
             });
             (merged, same)
         } else {
+            let base = self.base_content(step, base_tree)?;
             let theirs = read_content(&self.mirror, &self.vault, version)?;
             let merged = merge::text(Sides {
                 base: base.as_deref(),
@@ -315,6 +316,34 @@ impl OpenVault {
         Ok(bytes)
     }
 
+    /// The session that `step` is of, and the id and the path of the one that its losing conversation becomes. `None` where it
+    /// is not a session's transcript.
+    fn branch_names(&self, step: &Step, branch: &merge::Branch) -> Result<Option<(String, String, LogicalPath)>> {
+        let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
+        let Some(session) = open.source.session_of(step.path.relative()) else {
+            return Ok(None);
+        };
+        let name = format!("{session}.jsonl");
+        if step.path.file_name() != name {
+            return Ok(None);
+        }
+        let id = merge::branch_session_id(&session, &branch.leaf);
+        let path = step.path.as_str().replace(&name, &format!("{id}.jsonl"));
+        let path = LogicalPath::parse(path).map_err(|why| Error::new(Kind::General, why.to_string()))?;
+        Ok(Some((session, id, path)))
+    }
+
+    /// The session of its own that merging `step` would make. Writes nothing.
+    pub(super) fn foresee_branch(&mut self, step: &Step, base_tree: Option<TreeId>) -> Result<Option<LogicalPath>> {
+        let (local, version) = both(step)?;
+        match self.lines_outcome(step, local, version, base_tree)?.merged {
+            Ok(merge::JsonlMerge {
+                branch: Some(branch), ..
+            }) => Ok(self.branch_names(step, &branch)?.map(|(_, _, path)| path)),
+            _ => Ok(None),
+        }
+    }
+
     /// Makes the losing conversation a session of its own. Whether it is new here.
     fn write_branch(
         &mut self,
@@ -326,18 +355,9 @@ impl OpenVault {
         branch: &merge::Branch,
     ) -> Result<bool> {
         let (number, open) = self.source_of(&step.path).expect("the step was made for a source");
-        let Some(session) = open.source.session_of(step.path.relative()) else {
+        let Some((session, id, path)) = self.branch_names(step, branch)? else {
             return Ok(false);
         };
-        if step.path.file_name() != format!("{session}.jsonl") {
-            return Ok(false);
-        }
-        let id = merge::branch_session_id(&session, &branch.leaf);
-        let path = step
-            .path
-            .as_str()
-            .replace(&format!("{session}.jsonl"), &format!("{id}.jsonl"));
-        let path = LogicalPath::parse(path).map_err(|why| Error::new(Kind::General, why.to_string()))?;
         let project = step
             .remote
             .as_ref()

@@ -151,6 +151,13 @@ fn preview(
             None => {
                 if let Some((action, sends)) = open.foresee(step, steps.base)? {
                     report.tell(open.item(&step.path, Some(step), action, None, &survey));
+                    if action == Action::Branched
+                        && options.direction != Direction::Pull
+                        && let Some(path) = open.foresee_branch(step, steps.base)?
+                        && !survey.files.contains_key(&path)
+                    {
+                        report.tell(open.item(&path, None, Action::Added, None, &survey));
+                    }
                     if !sends {
                         decided.insert(step.path.clone());
                     }

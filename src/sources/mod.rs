@@ -38,6 +38,9 @@ pub trait Source: Send + Sync {
     /// they run a command. `content` is the JSON file's text, of either side.
     fn machine_keys_in(&self, relative: &str, content: &[u8]) -> Vec<String>;
 
+    /// Keys of the JSON file `relative` that would belong to this machine, were it not that its configuration sends them.
+    fn sent_keys(&self, relative: &str) -> &[String];
+
     /// The id of the session that `relative` belongs to: its transcript, or a file in one of its side folders.
     fn session_of(&self, relative: &str) -> Option<String>;
 

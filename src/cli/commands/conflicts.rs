@@ -75,7 +75,12 @@ fn listed(shell: &Shell, items: &[ConflictItem]) -> String {
 /// A conflict in a few lines: its name, and both sides with size and time.
 fn described(shell: &Shell, item: &ConflictItem) -> String {
     let mut text = format!("\n  {}\n", summary::name(&item.item));
-    let _ = writeln!(text, "    here   {}  {}", side(shell, item.local), path(&item.file));
+    let _ = writeln!(
+        text,
+        "    here   {}  {}",
+        side(shell, item.local),
+        path(shell, &item.file)
+    );
     let device = item
         .item
         .device
@@ -83,13 +88,22 @@ fn described(shell: &Shell, item: &ConflictItem) -> String {
         .map_or_else(String::new, |d| format!("from {}", sanitize::line(d)));
     let _ = writeln!(text, "    vault  {}  {device}", side(shell, item.remote));
     for beside in &item.beside {
-        let _ = writeln!(text, "           its copy is at {}", path(beside));
+        let name = beside.file_name().unwrap_or_default().to_string_lossy();
+        let _ = writeln!(text, "           beside it as {}", sanitize::line(&name));
     }
     text
 }
 
-fn path(path: &std::path::Path) -> String {
-    sanitize::line(&path.to_string_lossy()).into_owned()
+/// A path as a person would write it.
+fn path(shell: &Shell, path: &std::path::Path) -> String {
+    let home = shell.environment.home();
+    let real = home.canonicalize().unwrap_or_else(|_| home.to_owned());
+    let below = path.strip_prefix(&real).or_else(|_| path.strip_prefix(home));
+    let text = match below {
+        Ok(below) => format!("~/{}", below.to_string_lossy()),
+        Err(_) => path.to_string_lossy().into_owned(),
+    };
+    sanitize::line(&text).into_owned()
 }
 
 fn side(shell: &Shell, side: Option<(u64, Timestamp)>) -> String {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use clap::CommandFactory as _;
+use clap::error::ErrorKind;
 
 use crate::cli::args::Cli;
 use crate::error::{Error, Kind, Result};
@@ -13,19 +14,21 @@ pub fn run(topic: &[String]) -> Result<Option<Kind>> {
     let text = match topic {
         [topic] if topic == "exit-codes" => exit_codes(),
         _ => {
-            let mut root = Cli::command();
-            root.build();
-            let mut command = &mut root;
-            for name in topic {
-                command = command.find_subcommand_mut(name).ok_or_else(|| {
-                    Error::new(
+            // Exactly what the command's own --help prints.
+            let words = ["csync"]
+                .into_iter()
+                .chain(topic.iter().map(String::as_str))
+                .chain(["--help"]);
+            match Cli::command().try_get_matches_from(words) {
+                Err(help) if help.kind() == ErrorKind::DisplayHelp => help.render().to_string(),
+                _ => {
+                    return Err(Error::new(
                         Kind::Usage,
                         format!("there is no command or topic `{}`", topic.join(" ")),
                     )
-                    .hint("`csync help` lists the commands; the topics are: exit-codes")
-                })?;
+                    .hint("`csync help` lists the commands; the topics are: exit-codes"));
+                }
             }
-            command.render_long_help().to_string()
         }
     };
     let _ = std::io::stdout().lock().write_all(text.as_bytes());

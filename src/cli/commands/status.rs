@@ -8,7 +8,7 @@ use crate::cli::args::StatusArgs;
 use crate::cli::sanitize;
 use crate::cli::shell::Shell;
 use crate::cli::sizes;
-use crate::cli::summary;
+use crate::cli::summary::{self, Tense};
 use crate::core::stat::Timestamp;
 use crate::engine::{self, Item, Status};
 use crate::error::{Kind, Result};
@@ -76,7 +76,11 @@ fn as_text(shell: &Shell, status: &Status) -> String {
     };
     let mut section = |title: &str, items: &[Item]| {
         if !items.is_empty() {
-            let _ = write!(text, "\n{title}\n{}", summary::lines(shell, items.iter()));
+            let _ = write!(
+                text,
+                "\n{title}\n{}",
+                summary::lines(shell, items.iter(), Tense::Planned)
+            );
         }
     };
     section("Changed here, to be sent:", &status.outgoing);

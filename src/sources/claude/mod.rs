@@ -72,6 +72,14 @@ impl Source for Claude {
             .collect()
     }
 
+    fn sent_keys(&self, relative: &str) -> &[String] {
+        if relative == settings::FILE {
+            &self.settings.send
+        } else {
+            &[]
+        }
+    }
+
     fn session_of(&self, relative: &str) -> Option<String> {
         paths::session_of(relative)
     }
