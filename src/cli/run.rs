@@ -27,7 +27,6 @@ pub fn main() -> ExitCode {
         }
     };
     log_to_stderr(cli.global.verbose);
-    crate::mirror::init_library();
     let verbose = cli.global.verbose > 0;
     match run(cli) {
         Ok(outcome) => outcome.map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind.exit_code())),

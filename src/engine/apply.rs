@@ -107,6 +107,9 @@ impl OpenVault {
                         }
                     }
                     settled.paths.insert(step.path.clone(), agreed);
+                    if let Err(error) = self.clear_beside(&step, survey) {
+                        report.troubles.push(Trouble::at(step.path.clone(), error));
+                    }
                     if let Some(action) = action {
                         report.tell(self.item(&step.path, Some(&step), action, note, survey));
                     }
@@ -238,7 +241,11 @@ impl OpenVault {
         {
             return self.take_settings(context, step, local, version, base_tree);
         }
-        let here = match self.write_version(context, step, version)? {
+        let written = match step.kind {
+            FileKind::Json => self.write_settings(context, step, version)?,
+            _ => self.write_version(context, step, version)?,
+        };
+        let here = match written {
             Some(here) => here,
             None => return Ok(moved()),
         };
@@ -250,6 +257,25 @@ impl OpenVault {
             action: Some(action),
             note,
         })
+    }
+
+    /// Settings that are new here come without the keys that belong to a machine: another device may send what runs commands, and
+    /// this one takes it only where its own configuration says so. `None`: a file came to be there.
+    fn write_settings(&self, context: &Context<'_>, step: &Step, version: &Version) -> Result<Option<LocalFile>> {
+        let content = self.incoming_settings(step, version)?;
+        let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
+        let (mode, modified) = (version.head.mode, Some(version.head.modified));
+        let written = open
+            .root
+            .replace(&step.relative, &Expected::Absent, mode, modified, &mut |out| {
+                out.write_all(&content).map_err(|source| {
+                    Error::new(Kind::General, format!("cannot write {}", step.relative)).caused_by(source)
+                })
+            })?;
+        match written {
+            Written::Done(_) => self.look_again(context, step).map(Some),
+            Written::Moved => Ok(None),
+        }
     }
 
     /// Settings keep the keys that belong to this machine, and its order and format.
@@ -475,7 +501,15 @@ impl OpenVault {
         let session = open.and_then(|open| open.source.session_of(path.relative()));
         let project = open
             .and_then(|open| open.source.project_folder(path.relative()))
-            .map(|folder| project_name(folder, head.and_then(|head| head.origin.project.as_ref())));
+            .map(|folder| {
+                let here = local.zip(self.source_of(path)).and_then(|(local, (number, open))| {
+                    survey
+                        .projects
+                        .get(number)?
+                        .project(open.source.project_folder(&local.relative)?)
+                });
+                project_name(folder, head.and_then(|head| head.origin.project.as_ref()).or(here))
+            });
         let title = match (local, open, &session) {
             (Some(local), Some(open), Some(_)) if local.kind == FileKind::Transcript => {
                 super::titles::title(&open.root, local)

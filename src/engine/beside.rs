@@ -8,10 +8,13 @@ use super::context::Context;
 use super::open::OpenVault;
 use super::report::Action;
 use super::steps::Step;
-use super::survey::hash_prefix;
+use super::survey::{Survey, hash_prefix};
 use crate::core::id::ContentHash;
 use crate::error::{Error, Kind, Result};
 use crate::local::{self, Expected, Written};
+
+/// How many names for a conflict file are tried.
+const NAMES_TRIED: u8 = 60;
 
 impl OpenVault {
     /// Sets the vault's version of a path beside the local file, unless it stands there already. The base stays.
@@ -53,33 +56,54 @@ impl OpenVault {
     }
 
     fn write_beside(&mut self, context: &Context<'_>, step: &Step, version: &Version) -> Result<()> {
-        let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
-        let name = format!("{}.conflict.{}", step.relative, context.conflict_suffix());
-        let written = open.root.replace(
-            &name,
-            &Expected::Absent,
-            version.head.mode & 0o600,
-            Some(version.head.modified),
-            &mut |out: &mut dyn Write| {
-                write_content(
-                    &self.mirror,
-                    &self.vault,
-                    version,
-                    0,
-                    self.vault.hasher(&version.head.path),
-                    out,
-                )
-            },
-        )?;
-        if matches!(written, Written::Moved) {
-            return Err(Error::new(
-                Kind::General,
-                format!("{name} is already there, with something else in it"),
-            )
-            .hint("move it away and run the same command again"));
+        // A name is of one second. Where that is taken, by a copy that a person edited for one, the next free one is.
+        for later in 0..NAMES_TRIED {
+            let name = format!("{}.conflict.{}", step.relative, context.conflict_suffix(later));
+            let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
+            let written = open.root.replace(
+                &name,
+                &Expected::Absent,
+                version.head.mode & 0o600,
+                Some(version.head.modified),
+                &mut |out: &mut dyn Write| {
+                    write_content(
+                        &self.mirror,
+                        &self.vault,
+                        version,
+                        0,
+                        self.vault.hasher(&version.head.path),
+                        out,
+                    )
+                },
+            )?;
+            if !matches!(written, Written::Moved) {
+                return Ok(self
+                    .index
+                    .set_meta(&beside_key(&name), &version.head.hash.to_string())?);
+            }
         }
-        self.index
-            .set_meta(&beside_key(&name), &version.head.hash.to_string())?;
+        Err(Error::new(
+            Kind::General,
+            format!("{} has too many conflict files of this minute", step.relative),
+        )
+        .hint("move them away and run the same command again"))
+    }
+
+    /// A path that is settled needs no copies beside it: those that nobody touched hold what the vault's history has.
+    pub(super) fn clear_beside(&self, step: &Step, survey: &Survey) -> Result<()> {
+        let (number, open) = self.source_of(&step.path).expect("the step was made for a source");
+        for (_, beside) in survey
+            .conflict_files
+            .iter()
+            .filter(|(of, file)| *of == number && local::conflict_base(file) == Some(&step.relative))
+        {
+            let hash = self.beside_hash(step, beside)?;
+            if self.set_beside_before(beside, hash)?
+                && let Some(stat) = open.root.stat(beside)?
+            {
+                open.root.remove(beside, stat)?;
+            }
+        }
         Ok(())
     }
 

@@ -226,6 +226,7 @@ impl Conflicts {
     ) -> Result<crate::core::id::ContentHash> {
         let settings = match (&step.local, step.kind) {
             (Some(_), FileKind::Json) => Some(self.settings_from_vault(step, version)?),
+            (None, FileKind::Json) => Some(self.open.incoming_settings(step, version)?),
             _ => None,
         };
         let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");

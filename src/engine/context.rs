@@ -76,11 +76,10 @@ impl Context<'_> {
         self.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
     }
 
-    /// The end of a conflict file's name: `YYYYMMDD-HHMMSS` in local time.
+    /// The end of a conflict file's name: `YYYYMMDD-HHMMSS` in local time, `later` seconds from now.
     #[must_use]
-    pub fn conflict_suffix(&self) -> String {
-        self.clock
-            .now()
+    pub fn conflict_suffix(&self, later: u8) -> String {
+        (self.clock.now() + Duration::from_secs(later.into()))
             .with_timezone(&Local)
             .format("%Y%m%d-%H%M%S")
             .to_string()

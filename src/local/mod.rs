@@ -21,6 +21,7 @@ pub use error::LocalError;
 pub use faults::{Faults, NoFaults, Operation, ReadOnly};
 pub use ignores::UserIgnores;
 pub use late::Settled;
+pub use names::conflict_base;
 pub use private::{check_private, write_private};
 pub use replace::{Expected, Written};
 pub use root::{OpenFile, Root};
