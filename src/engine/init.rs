@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::context::Context;
 use super::fetch::verify_history;
-use super::open::{read_identity, unwrap_with_identity, vault_id, wraps};
+use super::open::{device_identity, read_identity, unwrap_with_identity, vault_id, wraps};
 use crate::core::device::DeviceName;
 use crate::core::id::{CommitId, Generation, KeyId, TreeId, VaultId};
 use crate::error::{Error, Kind, Result};
@@ -57,8 +57,8 @@ pub struct Initialised {
     pub new: bool,
     /// The names of the members, this device among them.
     pub members: Vec<String>,
-    /// Where the device identity is.
-    pub identity: PathBuf,
+    /// Where the device identity is; `None` where `CSYNC_IDENTITY` holds it.
+    pub identity: Option<PathBuf>,
     /// Whether a passphrase opens the vault.
     pub passphrase: bool,
 }
@@ -77,7 +77,7 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
         && context.config.vault.is_some()
         && paths.mirror().exists()
         // Who lost the key joins again, with the passphrase.
-        && paths.identity_file().exists()
+        && (paths.identity_file().exists() || in_environment(context))
     {
         return Err(Error::new(
             Kind::Usage,
@@ -93,11 +93,16 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
                 .hint("give the URL of an empty private Git repository, or --local to try it without a server"));
         }
     };
-    let identity = match &options.identity {
-        Some(file) => Some(read_identity(file)?),
-        None if paths.identity_file().exists() => Some(read_identity(&paths.identity_file())?),
-        None => None,
-    };
+    let mut settings = vec![
+        ("remote", vec![url.clone()]),
+        ("device", vec![options.device.to_string()]),
+    ];
+    if let Some(claude) = &options.claude {
+        settings.push(("claude.path", vec![claude.to_string_lossy().into_owned()]));
+    }
+    // A password in the URL, or a configuration that cannot be read, is told before the remote has a vault.
+    super::settings::edited(context, &settings)?;
+    let identity = identity_at_hand(context, options)?;
     // Everything that may ask, fail or be refused happens in a folder that is not yet the mirror.
     let scratch = Scratch::new(paths.mirror().with_extension("new"))?;
     let fresh = Mirror::create(&scratch.0)?;
@@ -113,11 +118,11 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
     };
 
     let _lock = Lock::acquire(&paths.state_dir, context.lock_wait, "init")?;
-    let brought = identity.is_some();
     let identity = identity.unwrap_or_else(DeviceIdentity::generate);
     let new_passphrase = if opened.is_none() { passphrase.choose()? } else { None };
     // The identity is safe on disk before anything is wrapped for it.
-    if !brought || !paths.identity_file().exists() {
+    let is_file = options.identity.is_some() || !in_environment(context);
+    if is_file && !paths.identity_file().exists() {
         write_private(
             &paths.identity_file(),
             secrecy::ExposeSecret::expose_secret(&identity.to_file_text()).as_bytes(),
@@ -145,14 +150,7 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
     }
     drop(fresh);
     std::fs::rename(&scratch.0, paths.mirror()).map_err(|source| cannot_place(&paths.mirror(), source))?;
-    let mut settings = vec![
-        ("remote", vec![url.clone()]),
-        ("vault", vec![vault.to_string()]),
-        ("device", vec![options.device.to_string()]),
-    ];
-    if let Some(claude) = &options.claude {
-        settings.push(("claude.path", vec![claude.to_string_lossy().into_owned()]));
-    }
+    settings.push(("vault", vec![vault.to_string()]));
     super::settings::write(context, &settings)?;
     Ok(Initialised {
         vault,
@@ -160,8 +158,32 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
         new,
         passphrase: members.iter().any(|member| member.kind == MemberKind::Passphrase),
         members: members.into_iter().map(|member| member.name).collect(),
-        identity: paths.identity_file(),
+        identity: is_file.then(|| paths.identity_file()),
     })
+}
+
+/// Whether the environment holds this device's identity, so that no file has to.
+fn in_environment(context: &Context<'_>) -> bool {
+    context.environment.secret("CSYNC_IDENTITY").is_some()
+}
+
+/// The identity that this device is to have, where it has one: brought by the person, or there from before.
+fn identity_at_hand(context: &Context<'_>, options: &InitOptions) -> Result<Option<DeviceIdentity>> {
+    let file = context.paths.identity_file();
+    let Some(brought) = &options.identity else {
+        let there = in_environment(context) || file.exists();
+        return there.then(|| device_identity(context)).transpose();
+    };
+    let brought = read_identity(brought)?;
+    // Later runs read the file: with another identity in it, they could not open what is wrapped for the brought one.
+    if file.exists() && read_identity(&file)?.recipient() != brought.recipient() {
+        return Err(Error::new(
+            Kind::Usage,
+            format!("this device already has another identity, in {}", file.display()),
+        )
+        .hint("leave --identity out to use that one, or move that file away first"));
+    }
+    Ok(Some(brought))
 }
 
 /// A folder that goes away unless it was renamed.

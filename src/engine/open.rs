@@ -75,7 +75,7 @@ impl OpenVault {
         let joined = joined(&context.config)?;
         let lock = Lock::acquire(&context.paths.state_dir, context.lock_wait, purpose)?;
         let mirror = open_mirror(&context.paths.mirror())?;
-        let identity = read_identity(&context.paths.identity_file())?;
+        let identity = device_identity(context)?;
         let Some(tip) = mirror.get(Pointer::Tip)? else {
             return Err(
                 Error::new(Kind::NotInitialised, "the mirror on this machine holds no vault yet")
@@ -163,10 +163,27 @@ fn open_mirror(folder: &std::path::Path) -> Result<Mirror> {
     Ok(Mirror::open(folder)?)
 }
 
-/// Reads the device identity, which must be private to the person.
+/// The identity of this device: `CSYNC_IDENTITY` where it is set, as on a machine that keeps nothing between runs, else the file.
 ///
 /// # Errors
 /// [`Kind::Key`] where it is missing, readable by others, or not an identity.
+pub fn device_identity(context: &Context<'_>) -> Result<DeviceIdentity> {
+    match context.environment.secret("CSYNC_IDENTITY") {
+        Some(text) => parse_identity(&text, "CSYNC_IDENTITY"),
+        None => {
+            let file = context.paths.identity_file();
+            if file.exists() {
+                local::check_private(&file)?;
+            }
+            read_identity(&file)
+        }
+    }
+}
+
+/// Reads an identity from a file that only its owner can read. The folder is not looked at: a person may keep it anywhere.
+///
+/// # Errors
+/// As [`device_identity`].
 pub fn read_identity(file: &std::path::Path) -> Result<DeviceIdentity> {
     if !file.exists() {
         return Err(
@@ -174,11 +191,20 @@ pub fn read_identity(file: &std::path::Path) -> Result<DeviceIdentity> {
                 .hint("bring it back from a backup, or run `csync init` again and join with the passphrase"),
         );
     }
-    local::check_private(file)?;
+    local::check_private_file(file)?;
     let text = std::fs::read_to_string(file).map_err(|source| {
         Error::new(Kind::Key, format!("cannot read the device identity {}", file.display())).caused_by(source)
     })?;
-    Ok(DeviceIdentity::parse(&SecretString::from(text))?)
+    parse_identity(&SecretString::from(text), &file.display().to_string())
+}
+
+/// Parses an identity. `place` says where it stands, since the text itself is never shown.
+fn parse_identity(text: &SecretString, place: &str) -> Result<DeviceIdentity> {
+    DeviceIdentity::parse(text).map_err(|error| {
+        let error = Error::from(error);
+        let hint = error.hint_text().unwrap_or_default().to_owned();
+        Error::new(error.kind(), format!("{place}: {error}")).hint(hint)
+    })
 }
 
 /// Which vault the tree is of.

@@ -22,7 +22,7 @@ pub use faults::{Faults, NoFaults, Operation, ReadOnly};
 pub use ignores::UserIgnores;
 pub use late::Settled;
 pub use names::conflict_base;
-pub use private::{check_private, write_private};
+pub use private::{check_private, check_private_file, write_private};
 pub use replace::{Expected, Written};
 pub use root::{OpenFile, Root};
 pub use scan::{Found, Problem, Rules, Scan, scan};

@@ -18,6 +18,7 @@ mod crashes;
 mod damage;
 mod demo;
 mod documents;
+mod first_steps;
 mod formats;
 mod hostile_host;
 mod houses;

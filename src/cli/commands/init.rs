@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroize};
 use serde_json::json;
 
 use crate::cli::args::InitArgs;
+use crate::cli::programs;
 use crate::cli::sanitize;
 use crate::cli::shell::Shell;
 use crate::core::device::DeviceName;
@@ -21,6 +22,10 @@ pub fn run(shell: &Shell, arguments: InitArgs) -> Result<Option<Kind>> {
     let prompter = shell.prompter.as_ref();
     let mut url = arguments.url;
     let mut local = arguments.local;
+    if url.is_none() && !local {
+        // Who lost the mirror or the key runs `csync init` again; where the vault is was written down the first time.
+        url = shell.config.remote.clone();
+    }
     if url.is_none() && !local {
         if !prompter.is_there() {
             return Err(Error::new(Kind::Usage, "where is the vault?")
@@ -84,13 +89,11 @@ pub fn run(shell: &Shell, arguments: InitArgs) -> Result<Option<Kind>> {
 
 fn told(done: &Initialised, local: bool) -> String {
     let remote = sanitize::line(&done.remote).into_owned();
-    let identity = done.identity.display().to_string();
-    let identity = sanitize::line(&identity);
     let mut text = if done.new {
         format!("Made a new vault in {remote}.\n")
     } else {
         format!(
-            "Joined the vault in {remote} ({}).\n\
+            "Joined the vault in {remote}. Its members are now: {}.\n\
              This machine sees it for the first time, so it cannot know whether the host offers its newest state;\n\
              from now on it notices when the host goes back in time.\n",
             done.members
@@ -100,7 +103,13 @@ fn told(done: &Initialised, local: bool) -> String {
                 .join(", ")
         )
     };
-    text.push_str(&format!("This device's key is in {identity}: keep it to yourself.\n"));
+    text.push_str(&match &done.identity {
+        Some(file) => format!(
+            "This device's key is in {}: keep it to yourself.\n",
+            sanitize::line(&file.to_string_lossy())
+        ),
+        None => "This device's key is the one in CSYNC_IDENTITY; it was not written to a file.\n".to_owned(),
+    });
     if done.new && !local {
         text.push_str(match done.passphrase {
             true => "On another machine, run `csync init` with the same URL and the passphrase. Nobody can recover a lost passphrase.\n",
@@ -165,8 +174,16 @@ impl Passphrase for Asked<'_> {
 fn read_first_line(file: &Path, from_stdin: bool) -> Result<SecretString> {
     /// Enough for every passphrase; a wrong file is not read to its end.
     const LONGEST: u64 = 64 << 10;
-    let cannot =
-        |source| Error::new(Kind::Key, format!("cannot read the passphrase from {}", file.display())).caused_by(source);
+    let cannot = |source: std::io::Error| {
+        let place = if from_stdin {
+            "standard input".to_owned()
+        } else {
+            file.display().to_string()
+        };
+        Error::new(Kind::Key, format!("cannot read the passphrase from {place}: {source}"))
+            .hint("give a text file with the passphrase on its first line, or `-` for standard input")
+            .caused_by(source)
+    };
     let mut text = String::new();
     if from_stdin {
         std::io::stdin()
@@ -191,7 +208,8 @@ fn read_first_line(file: &Path, from_stdin: bool) -> Result<SecretString> {
 fn host_name() -> Option<String> {
     let from_kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = from_kernel.or_else(|| {
-        let output = std::process::Command::new("hostname").output().ok()?;
+        // It needs no secret, so it gets none.
+        let output = programs::command(&["hostname".to_owned()]).output().ok()?;
         String::from_utf8(output.stdout).ok()
     })?;
     let name = name.trim().split('.').next().unwrap_or_default().to_owned();
