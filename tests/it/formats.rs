@@ -178,11 +178,7 @@ fn p33_age_and_zstd_open_what_csync_sealed() {
         run(
             "jq",
             &["-e", ".seal"],
-            &open(record)
-                .split_inclusive(|byte| *byte == b'\n')
-                .next()
-                .unwrap()
-                .to_vec(),
+            open(record).split_inclusive(|byte| *byte == b'\n').next().unwrap(),
         );
     }
 }

@@ -78,7 +78,8 @@ fn two_with_everything() -> Two {
     two.ana.write(&session(4), talk("n", "", 5));
     two.ana.write("CLAUDE.md", text.replace("a\n", "a!\n"));
     two.ana.write("skills/x/tool.bin", b"\0ana");
-    two.ana.write("settings.json", "{\"theme\":\"dark\",\"model\":\"opus\"}");
+    two.ana
+        .write("settings.json", "{\"theme\":\"dark\",\"model\":\"opus\"}");
     two.ana.append("history.jsonl", "{\"display\":\"a\",\"timestamp\":2}\n");
     two.ana.sync();
 
@@ -104,7 +105,11 @@ fn fail_at_every_operation(for_ever: bool, kind: io::ErrorKind, step: usize) {
     let anas = two.ana.files();
     let operations = counting.count();
     assert!(operations > 40, "only {operations} operations: this test shows little");
-    assert_eq!(new.len(), old.len() + 2, "a new session, a branch and a conflict file came, one file went");
+    assert_eq!(
+        new.len(),
+        old.len() + 2,
+        "a new session, a branch and a conflict file came, one file went"
+    );
 
     for at in (0..operations).step_by(step) {
         two.go_back();
@@ -121,15 +126,25 @@ fn fail_at_every_operation(for_ever: bool, kind: io::ErrorKind, step: usize) {
             );
         }
         for path in old.keys().filter(|path| *path != "agents/old.md") {
-            assert!(two.bob.files().contains_key(path), "{path} is gone after operation {at} failed");
+            assert!(
+                two.bob.files().contains_key(path),
+                "{path} is gone after operation {at} failed"
+            );
         }
         if let Ok(report) = &outcome {
             let silent = report.troubles.is_empty();
-            assert!(!silent || two.bob.files() == new, "operation {at} failed and nobody was told");
+            assert!(
+                !silent || two.bob.files() == new,
+                "operation {at} failed and nobody was told"
+            );
         }
 
         two.bob.sync();
-        assert_eq!(two.bob.files(), new, "after operation {at} failed, the next run does not get there");
+        assert_eq!(
+            two.bob.files(),
+            new,
+            "after operation {at} failed, the next run does not get there"
+        );
         if at % 8 == 0 {
             two.ana.sync();
             assert_eq!(two.ana.files(), anas, "the other machine, after operation {at} failed");
