@@ -32,3 +32,7 @@ pub use selection::{Request, Selection};
 pub use settings::write as write_settings;
 pub use status::{Status, status};
 pub use sync::{Direction, SyncOptions, sync, sync_with};
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests;
