@@ -238,7 +238,12 @@ fn p11_a_damaged_mirror_is_noticed_and_loses_nothing() {
             std::fs::write(&file, &whole[..length]).unwrap();
             let run = two.bob.csync(&["status", "--json"]);
             let place = file.display();
-            assert!(matches!(run.code, 0 | 3 | 15), "{place} cut: {}{}", run.stdout, run.stderr);
+            assert!(
+                matches!(run.code, 0 | 3 | 15),
+                "{place} cut: {}{}",
+                run.stdout,
+                run.stderr
+            );
             assert!(two.bob.files() == files, "{place} cut: a file changed");
         }
         std::fs::remove_file(&file).unwrap();

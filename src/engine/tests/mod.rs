@@ -83,7 +83,11 @@ impl Home {
     /// Syncs on a sound machine.
     pub fn sync(&self) -> Report {
         let report = self.sync_with(None, None).unwrap();
-        let troubles: Vec<_> = report.troubles.iter().map(|trouble| trouble.error.to_string()).collect();
+        let troubles: Vec<_> = report
+            .troubles
+            .iter()
+            .map(|trouble| trouble.error.to_string())
+            .collect();
         assert!(troubles.is_empty(), "{troubles:?}");
         report
     }
@@ -121,7 +125,10 @@ impl Home {
                     Some((name, _)) => format!("{name}.conflict"),
                     None => name.to_owned(),
                 };
-                assert!(files.insert(name.clone(), std::fs::read(&path).unwrap()).is_none(), "{name} twice");
+                assert!(
+                    files.insert(name.clone(), std::fs::read(&path).unwrap()).is_none(),
+                    "{name} twice"
+                );
             }
         }
         files
@@ -182,6 +189,14 @@ impl Two {
         if to.exists() {
             std::fs::remove_dir_all(&to).unwrap();
         }
-        assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+        assert!(
+            Command::new("cp")
+                .arg("-a")
+                .arg(from)
+                .arg(to)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 }
