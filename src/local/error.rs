@@ -166,10 +166,14 @@ impl From<LocalError> for Error {
             LocalError::TooOpen { .. } => Kind::Key,
             _ => Kind::General,
         };
-        let made = Self::new(kind, error.to_string());
-        match error.hint() {
-            Some(hint) => made.hint(hint),
-            None => made,
+        let mut made = Self::new(kind, error.to_string());
+        if let Some(hint) = error.hint() {
+            made = made.hint(hint);
+        }
+        match error {
+            // What the system said tells a full disk, which stops a run, from what is wrong with one file.
+            LocalError::Io { source, .. } => made.caused_by(source),
+            _ => made,
         }
     }
 }

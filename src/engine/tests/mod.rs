@@ -1,6 +1,7 @@
 //! Use cases with a broken disk or a broken remote under them, in this process.
 
 mod crashes;
+mod hostile;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
