@@ -1,5 +1,86 @@
 //! csync keeps the sessions of AI coding agents the same on all of a person's machines, end-to-end encrypted, through a
 //! private Git repository.
+//!
+//! The program is a thin layer over this library: whatever `csync` can do, [`cli::main`] does with the functions below.
+//! [`init`] makes a vault or joins one, [`sync`] receives, merges and sends, [`status`] and [`diff`] look, [`Conflicts`]
+//! resolves. Each is given a [`Context`] (places, settings, clock, progress, a flag that stops it) and returns what
+//! happened as a value; none of them prints, asks or reads the environment.
+//!
+//! - The **vault** is a tree of age files in a Git repository ([`Vault`], [`VaultKey`]; docs/format.md specifies it).
+//! - The **mirror** is its copy on this machine ([`Mirror`]), and a [`Remote`] is where it is exchanged.
+//! - A **source** ([`Source`]) says where an agent keeps its data and what of it is synced.
+//! - [`plan`] and [`merge`] decide, and are pure: the same three versions always lead to the same outcome.
+//!
+//! docs/architecture.md shows how these fit together.
+//!
+//! # Example
+//!
+//! One machine, and a vault in its own data folder:
+//!
+//! ```
+//! use std::sync::atomic::AtomicBool;
+//! use std::time::Duration;
+//!
+//! use csync::{Action, Config, Context, Direction, Environment, InitOptions, Passphrase, Paths, Request, Silent};
+//! use csync::{Selection, SyncOptions, SystemClock, init, sync};
+//!
+//! /// The vault gets no passphrase; nobody is asked.
+//! struct Nobody;
+//! impl Passphrase for Nobody {
+//!     fn choose(&mut self) -> csync::Result<Option<secrecy::SecretString>> {
+//!         Ok(None)
+//!     }
+//!     fn enter(&mut self) -> csync::Result<secrecy::SecretString> {
+//!         Err(csync::Error::new(csync::Kind::Key, "there is nobody to ask"))
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let home = tempfile::tempdir()?;
+//! std::fs::create_dir(home.path().join(".claude"))?;
+//! std::fs::write(home.path().join(".claude/CLAUDE.md"), "Write plain English.\n")?;
+//!
+//! let environment = Environment::new(home.path(), [("TZ", "UTC")]);
+//! let paths = Paths::from_environment(&environment);
+//! let stop = AtomicBool::new(false);
+//! let context = || -> csync::Result<Context<'_>> {
+//!     Ok(Context {
+//!         config: Config::load(&environment, &paths, &[])?,
+//!         paths: paths.clone(),
+//!         environment: environment.clone(),
+//!         clock: &SystemClock,
+//!         progress: &Silent,
+//!         stop: &stop,
+//!         lock_wait: Duration::from_secs(1),
+//!     })
+//! };
+//!
+//! let options = InitOptions {
+//!     url: None,
+//!     local: true,
+//!     device: "laptop".to_owned().try_into()?,
+//!     identity: None,
+//!     claude: None,
+//! };
+//! let made = init(&context()?, &options, &mut Nobody)?;
+//! assert!(made.new);
+//!
+//! let options = SyncOptions {
+//!     direction: Direction::Both,
+//!     selection: Selection::new(&Request::default())?,
+//!     dry_run: false,
+//!     allow_deletions: false,
+//! };
+//! let report = sync(&context()?, &options)?;
+//! assert_eq!(report.count(Action::Added), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Limits
+//!
+//! One process at a time works on a vault; a second one waits for the [`Lock`]. The library makes use of threads inside a
+//! call and keeps none. [`Context::check_stop`] lets a call end between two files; what is done stays done.
 
 pub mod cli;
 mod config;

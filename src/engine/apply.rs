@@ -520,7 +520,15 @@ impl OpenVault {
         let session = open.and_then(|open| open.source.session_of(path.relative()));
         let project = open
             .and_then(|open| open.source.project_folder(path.relative()))
-            .map(|folder| project_name(folder, head.and_then(|head| head.origin.project.as_ref())));
+            .map(|folder| {
+                let here = local.zip(self.source_of(path)).and_then(|(local, (number, open))| {
+                    survey
+                        .projects
+                        .get(number)?
+                        .project(open.source.project_folder(&local.relative)?)
+                });
+                project_name(folder, head.and_then(|head| head.origin.project.as_ref()).or(here))
+            });
         let title = match (local, open, &session) {
             (Some(local), Some(open), Some(_)) if local.kind == FileKind::Transcript => {
                 super::titles::title(&open.root, local)

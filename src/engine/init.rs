@@ -76,6 +76,8 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
     if let Some(remote) = &context.config.remote
         && context.config.vault.is_some()
         && paths.mirror().exists()
+        // Who lost the key joins again, with the passphrase.
+        && paths.identity_file().exists()
     {
         return Err(Error::new(
             Kind::Usage,

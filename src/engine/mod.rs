@@ -5,6 +5,7 @@ mod beside;
 mod conflicts;
 mod content;
 mod context;
+mod demo;
 mod fetch;
 mod heads;
 mod init;
@@ -23,6 +24,7 @@ mod titles;
 
 pub use conflicts::{ConflictItem, Conflicts, Difference, Keep, diff};
 pub use context::{Clock, Context, SystemClock};
+pub use demo::{HostBlob, HostView, create_remote, host_view, project_folder};
 pub use init::{InitOptions, Initialised, Passphrase, init};
 pub use open::{OpenVault, joined};
 pub use report::{Action, Item, Report, Trouble};

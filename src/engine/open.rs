@@ -74,7 +74,7 @@ impl OpenVault {
     pub fn open(context: &Context<'_>, purpose: &str) -> Result<Self> {
         let joined = joined(&context.config)?;
         let lock = Lock::acquire(&context.paths.state_dir, context.lock_wait, purpose)?;
-        let mirror = Mirror::open(&context.paths.mirror())?;
+        let mirror = open_mirror(&context.paths.mirror())?;
         let identity = read_identity(&context.paths.identity_file())?;
         let Some(tip) = mirror.get(Pointer::Tip)? else {
             return Err(
@@ -149,6 +149,18 @@ impl OpenVault {
             None => Ok(None),
         }
     }
+}
+
+/// Opens the mirror, which `init` made.
+fn open_mirror(folder: &std::path::Path) -> Result<Mirror> {
+    if !folder.exists() {
+        return Err(Error::new(
+            Kind::NotInitialised,
+            format!("the mirror {} is missing", folder.display()),
+        )
+        .hint("run `csync init` again with the same URL: it fetches the vault anew"));
+    }
+    Ok(Mirror::open(folder)?)
 }
 
 /// Reads the device identity, which must be private to the person.

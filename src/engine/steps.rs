@@ -127,6 +127,7 @@ impl OpenVault {
             base: base_tree,
             losses: Losses {
                 known: base.len(),
+                emptied: !base.is_empty() && survey.files.is_empty(),
                 ..Losses::default()
             },
         };
@@ -146,7 +147,7 @@ impl OpenVault {
                 .push(name_bad_head(bad, &paths, |path| self.vault.file_id(path)));
         }
         let moved = moved_sessions(self, survey, &base);
-        let mut pulled_sessions: BTreeMap<String, LogicalPath> = BTreeMap::new();
+        let mut pulled_sessions: BTreeMap<String, Vec<LogicalPath>> = BTreeMap::new();
         for path in paths {
             let id = self.vault.file_id(path);
             let agreed = base.get(path).copied();
@@ -227,11 +228,11 @@ impl OpenVault {
                 remote.as_ref().map(|version| &version.head),
                 &hold,
             );
-            if decision == Decision::Take
+            if matches!(decision, Decision::Take | Decision::TakeBack)
                 && local.is_none()
                 && let Some(session) = transcript_session(open.source.as_ref(), kind, path)
             {
-                pulled_sessions.insert(session, path.clone());
+                pulled_sessions.entry(session).or_default().push(path.clone());
             }
             let step = Step {
                 path: path.clone(),
@@ -266,34 +267,50 @@ impl OpenVault {
     }
 
     /// An agent finds a session under neither folder when it stands under two: such a session waits, unless the other copy is
-    /// deleted by the same plan (it moved).
+    /// deleted by the same plan (it moved). Of several that would come at once, the longest does.
     fn hold_sessions_that_stand_elsewhere(
         &self,
         survey: &Survey,
         steps: &mut Steps,
-        pulled: &BTreeMap<String, LogicalPath>,
+        pulled: &BTreeMap<String, Vec<LogicalPath>>,
     ) {
         if pulled.is_empty() {
             return;
         }
+        let mut stands_at: BTreeMap<&String, String> = BTreeMap::new();
         for file in survey.files.values() {
             let Some((_, open)) = self.source_of(&file.path) else {
                 continue;
             };
-            let Some(session) = transcript_session(open.source.as_ref(), file.kind, &file.path) else {
-                continue;
-            };
-            let Some(target) = pulled.get(&session) else { continue };
             let leaves = steps
                 .steps
                 .get(&file.path)
                 .is_some_and(|step| step.decision == Decision::DeleteHere && step.hold.is_none());
-            if *target != file.path
-                && !leaves
-                && let Some(step) = steps.steps.get_mut(target)
-                && step.hold.is_none()
+            if !leaves
+                && let Some(session) = transcript_session(open.source.as_ref(), file.kind, &file.path)
+                && let Some((session, _)) = pulled.get_key_value(&session)
             {
-                step.hold = Some(Hold::Elsewhere(file.relative.clone()));
+                stands_at.insert(session, file.relative.clone());
+            }
+        }
+        for (session, targets) in pulled {
+            let mut coming: Vec<&Step> = targets
+                .iter()
+                .filter_map(|path| steps.steps.get(path))
+                .filter(|step| step.hold.is_none())
+                .collect();
+            coming.sort_by_key(|step| step.remote.as_ref().map(|version| version.head.size));
+            let other = match stands_at.get(session) {
+                Some(other) => other.clone(),
+                None => match coming.pop() {
+                    Some(longest) => longest.relative.clone(),
+                    None => continue,
+                },
+            };
+            let waiting: Vec<LogicalPath> = coming.into_iter().map(|step| step.path.clone()).collect();
+            for path in waiting {
+                let step = steps.steps.get_mut(&path).expect("it was just found there");
+                step.hold = Some(Hold::Elsewhere(other.clone()));
             }
         }
     }

@@ -103,7 +103,7 @@ impl OpenVault {
                 .conflict_files
                 .extend(scan.conflict_files.iter().map(|file| (number, file.clone())));
             survey.troubles.extend(
-                std::mem::take(&mut scan.problems)
+                scan.take_problems()
                     .into_iter()
                     .map(|problem| Trouble::new(problem.relative, Error::from(problem.error))),
             );

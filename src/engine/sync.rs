@@ -245,11 +245,7 @@ impl OpenVault {
                 });
             }
             steps.steps = all;
-            let settled = self.apply(context, &mut steps, &mut survey, report);
-            let settled = match settled {
-                Ok(settled) => settled,
-                Err(error) => return Err(error),
-            };
+            let settled = self.apply(context, &mut steps, &mut survey, report)?;
             self.settle(context, &steps, &mut survey, &mut base, settled)?;
         }
         self.remember(&survey, &base)?;

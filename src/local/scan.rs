@@ -57,6 +57,8 @@ pub struct Scan {
     pub leftovers: Vec<String>,
     /// Conflict files of synced files. They are never synced themselves.
     pub conflict_files: Vec<String>,
+    /// The places of the problems that were taken out.
+    blind_to: Vec<String>,
 }
 
 impl Scan {
@@ -64,10 +66,19 @@ impl Scan {
     /// file must not be taken for deleted.
     #[must_use]
     pub fn is_blind_to(&self, relative: &str) -> bool {
-        self.problems.iter().any(|problem| {
-            let rest = relative.strip_prefix(problem.relative.as_str());
-            problem.relative.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let problems = self.problems.iter().map(|problem| &problem.relative);
+        problems.chain(&self.blind_to).any(|place| {
+            let rest = relative.strip_prefix(place.as_str());
+            place.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
+    }
+
+    /// Takes the problems out, to be told; the scan stays blind to their places.
+    pub fn take_problems(&mut self) -> Vec<Problem> {
+        let problems = std::mem::take(&mut self.problems);
+        self.blind_to
+            .extend(problems.iter().map(|problem| problem.relative.clone()));
+        problems
     }
 }
 

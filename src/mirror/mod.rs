@@ -37,7 +37,6 @@ pub use changes::TreeChange;
 pub use edit::{Put, TreeEdit};
 pub use error::MirrorError;
 pub use history::CommitInfo;
-pub use library::init_library;
 pub use pointer::Pointer;
 pub use remote::{Push, Remote, connect};
 pub use repository::{Mirror, create_bare};

@@ -8,7 +8,8 @@
 //! transport runs none either. To have a `pre-receive` or `update` hook obeyed, serve the repository and
 //! give its `git://`, SSH or HTTPS address.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use git2::Oid;
 
@@ -19,6 +20,9 @@ use super::pointer::{Pointer, commit_id, compare_and_swap, oid, read};
 use super::reach;
 use super::remote::{BRANCH, Push, Remote, check_continues};
 use super::repository::{Mirror, open_bare};
+
+/// How old the branch's lock file is when nobody can be at work under it any more: it is held for the writing of one line.
+const ABANDONED: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(super) struct PathRemote {
@@ -65,6 +69,7 @@ impl Remote for PathRemote {
         reach::copy(&mirror.repository, &target, &[oid(new)], &known)?;
         // Objects that were there already were not written by us. All are there, or the branch does not move.
         reach::verify(&target, &[oid(new)], &known, false)?;
+        remove_abandoned_lock(target.path());
         match compare_and_swap(&target, BRANCH, expected, oid(new)) {
             Ok(true) => Ok(Push::Accepted),
             Ok(false) => Ok(Push::LostRace),
@@ -74,6 +79,16 @@ impl Remote for PathRemote {
 
     fn test(&mut self) -> Result<(), MirrorError> {
         self.tip(&open_bare(&self.folder)?).map(|_| ())
+    }
+}
+
+/// Removes the branch's lock file where a process was killed while it held it; no machine could push any more.
+fn remove_abandoned_lock(repository: &Path) {
+    let lock = repository.join(format!("{BRANCH}.lock"));
+    let age = lock.metadata().and_then(|about| about.modified());
+    if age.is_ok_and(|then| then.elapsed().is_ok_and(|age| age > ABANDONED)) {
+        tracing::warn!("removing {}, which a killed process left", lock.display());
+        let _ = std::fs::remove_file(&lock);
     }
 }
 

@@ -70,13 +70,15 @@ impl Mirror {
         Ok(scratch)
     }
 
-    /// Opens the mirror at `folder`, mends its configuration, and removes what a killed run left behind.
+    /// Opens the mirror at `folder`, mends its configuration, and removes what a killed run left behind. The caller holds the
+    /// vault's lock, so that Git's own lock files in it are nobody's.
     ///
     /// # Errors
     ///
     /// [`MirrorError::NoRepository`] when there is none; when it is damaged beyond opening.
     pub fn open(folder: &Path) -> Result<Self, MirrorError> {
         init_library();
+        unlock(folder);
         ensure_settings(folder)?;
         let repository = open_bare(folder)?;
         let folder = repository.path().to_owned();
@@ -249,6 +251,14 @@ fn ensure_settings(folder: &Path) -> Result<(), MirrorError> {
         });
     }
     write_settings(&file, &SETTINGS).map_err(|error| MirrorError::git("write the configuration", folder, &error))
+}
+
+/// Removes the lock files that a run left which was killed while it moved a pointer or wrote the configuration.
+fn unlock(folder: &Path) {
+    let pointers = [Pointer::Tip, Pointer::Base, Pointer::Incoming].map(Pointer::reference);
+    for name in pointers.into_iter().chain(["config", "packed-refs"]) {
+        let _ = fs::remove_file(folder.join(format!("{name}.lock")));
+    }
 }
 
 /// Writes the settings that the configuration file does not hold yet.

@@ -1,1 +1,3 @@
-//! Format 1 as it was written down: a vault made once, stock tools, vaults of the future.
+//! The format: what is refused, what stock tools read, and a vault that was made once and must be readable for ever.
+
+pub mod by_hand;

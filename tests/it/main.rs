@@ -8,6 +8,7 @@
     clippy::print_stderr,
     dead_code
 )]
+#![allow(clippy::cloned_ref_to_slice_refs, clippy::type_complexity)] // a story reads better with the value spelt out
 
 mod machines;
 
@@ -15,10 +16,13 @@ mod bad_input;
 mod conflicts;
 mod crashes;
 mod damage;
+mod demo;
+mod documents;
 mod formats;
 mod hostile_host;
 mod houses;
 mod joining;
+mod lost_state;
 mod merging;
 mod operations;
 mod projects;
@@ -28,3 +32,4 @@ mod secrecy;
 mod settings;
 mod surface;
 mod sweep;
+mod transcripts;
