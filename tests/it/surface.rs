@@ -32,10 +32,7 @@ fn plain(two: &TwoMachines, text: &str) -> String {
                 _ => word,
             });
         }
-        let mut line = line.join(" ");
-        for ago in ["just now"] {
-            line = line.replace(ago, "[ago]");
-        }
+        let mut line = line.join(" ").replace("just now", "[ago]");
         if let Some(at) = line.find(" ago") {
             // `2 seconds ago`: the number and the unit in front.
             let mut from = at;
