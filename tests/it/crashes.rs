@@ -1,6 +1,7 @@
 //! Kills and faults at every instant: files are wholly old or wholly new, and the next run goes on.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::machines::{Machine, TwoMachines, files_below, git};
 use crate::races::{Running, wait_until};
 use crate::transcripts::{
-    assert_holds, assert_no_message_twice, conversation, last_prompt, lines, message, session,
+    assert_no_message_twice, conversation, last_prompt, lines, message, session,
 };
 
 /// How many sessions a pull brings in these stories.
@@ -318,18 +319,24 @@ fn p07_an_agent_that_keeps_writing_loses_no_line_to_pulls() {
     two.sync_all();
 
     let (rounds, done) = (12, AtomicBool::new(false));
+    let mut merged_meanwhile = 0;
     let mut from_ana = String::new();
     let from_agent = std::thread::scope(|scope| {
         let agent = scope.spawn(|| {
-            // As Claude Code does: it opens the file by its path for each line.
+            // As Claude Code does: it opens the file by its path for each line, and only then writes.
+            let path = two.bob.path(&transcript(&two.bob, &id));
             let mut said = String::new();
             let mut number = 0;
             while !done.load(Ordering::Relaxed) {
                 let line = note(&format!("agent{number}"), number);
-                two.bob.append(&transcript(&two.bob, &id), &line);
+                let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+                // Long enough that many a replacement falls in between, and shorter than csync looks after a replaced file.
+                std::thread::sleep(Duration::from_millis(8));
+                file.write_all(line.as_bytes()).unwrap();
+                drop(file);
                 said.push_str(&line);
                 number += 1;
-                std::thread::sleep(Duration::from_micros(300));
+                std::thread::sleep(Duration::from_millis(12));
             }
             said
         });
@@ -340,20 +347,33 @@ fn p07_an_agent_that_keeps_writing_loses_no_line_to_pulls() {
             two.ana.sync();
             let run = two.bob.csync(&[if round % 2 == 0 { "pull" } else { "sync" }, "--json"]);
             assert_eq!(run.code, 0, "{}", run.stderr);
+            merged_meanwhile += run
+                .actions()
+                .iter()
+                .filter(|(action, _)| action == "merged" || action == "received")
+                .count();
         }
         done.store(true, Ordering::Relaxed);
         agent.join().unwrap()
     });
+    assert!(merged_meanwhile > 0, "no file was replaced under the agent: this test shows nothing");
+    // A line that was written to the replaced file is added to the new one, behind what came there meanwhile.
+    let holds = |whole: &[u8], part: &str| {
+        let whole: std::collections::BTreeSet<&[u8]> = lines(whole).into_iter().collect();
+        for line in lines(part.as_bytes()) {
+            assert!(whole.contains(line), "lost: {}", String::from_utf8_lossy(&line[..100]));
+        }
+    };
     let written = two.bob.read(&transcript(&two.bob, &id));
-    assert_holds(&written, from_agent.as_bytes());
+    holds(&written, &from_agent);
     assert_no_message_twice(&written);
     two.bob.sync();
     two.ana.sync();
     two.bob.sync();
     let merged = two.bob.read(&transcript(&two.bob, &id));
     assert_eq!(merged, two.ana.read(&transcript(&two.ana, &id)));
-    assert_holds(&merged, from_agent.as_bytes());
-    assert_holds(&merged, from_ana.as_bytes());
+    holds(&merged, &from_agent);
+    holds(&merged, &from_ana);
     assert_no_message_twice(&merged);
     assert_eq!(
         lines(&merged).len(),
