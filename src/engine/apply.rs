@@ -127,7 +127,6 @@ impl OpenVault {
         if work > 0 {
             context.progress.end();
         }
-        self.settle_roots(report);
         Ok(settled)
     }
 

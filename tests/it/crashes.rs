@@ -1,6 +1,7 @@
 //! Kills and faults at every instant: files are wholly old or wholly new, and the next run goes on.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::machines::{Machine, TwoMachines, files_below, git};
 use crate::races::{Running, wait_until};
-use crate::transcripts::{assert_holds, assert_no_message_twice, conversation, last_prompt, lines, message, session};
+use crate::transcripts::{
+    assert_no_message_twice, conversation, last_prompt, lines, message, session,
+};
 
 /// How many sessions a pull brings in these stories.
 const SESSIONS: usize = 40;
@@ -129,11 +132,7 @@ fn p05_a_kill_during_a_pull_leaves_each_file_old_or_new_and_the_next_run_goes_on
         moment.go_back();
         // First at some instants before anything is written, then when more and more of the new files are there.
         let files = SESSIONS / 2 + 3 * instant.saturating_sub(3) as usize;
-        let delay = if instant < 3 {
-            whole * instant / 8
-        } else {
-            Duration::ZERO
-        };
+        let delay = if instant < 3 { whole * instant / 8 } else { Duration::ZERO };
         let moment = || instant < 3 || count_files(&project) > files;
         killed += u32::from(kill_at(&two.bob, &["pull"], moment, delay));
         let found = real_files(&two.bob);
@@ -141,16 +140,10 @@ fn p05_a_kill_during_a_pull_leaves_each_file_old_or_new_and_the_next_run_goes_on
         for (path, content) in &new {
             match found.get(path) {
                 Some(now) if now == content => news += 1,
-                now => assert!(
-                    now == old.get(path),
-                    "{path} is neither old nor new at instant {instant}"
-                ),
+                now => assert!(now == old.get(path), "{path} is neither old nor new at instant {instant}"),
             }
         }
-        assert!(
-            found.keys().all(|path| new.contains_key(path)),
-            "something else came to be"
-        );
+        assert!(found.keys().all(|path| new.contains_key(path)), "something else came to be");
         in_between += u32::from(news > 0 && news < new.len());
 
         two.bob.csync(&["pull"]).ok();
@@ -159,10 +152,7 @@ fn p05_a_kill_during_a_pull_leaves_each_file_old_or_new_and_the_next_run_goes_on
         assert!(again.actions().is_empty(), "{:?}", again.actions());
     }
     assert!(killed > 0, "every run ended before it was killed");
-    assert!(
-        in_between > 0,
-        "no kill fell between two files: this test shows nothing"
-    );
+    assert!(in_between > 0, "no kill fell between two files: this test shows nothing");
 }
 
 #[test]
@@ -258,11 +248,7 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
         let tip = two.tip();
         if tip != old {
             arrived += 1;
-            assert_eq!(
-                git(&two.remote, &["rev-parse", &format!("{tip}^")]).trim(),
-                old,
-                "one new commit"
-            );
+            assert_eq!(git(&two.remote, &["rev-parse", &format!("{tip}^")]).trim(), old, "one new commit");
         }
         // The other machine is not disturbed, whatever came.
         two.bob.sync();
@@ -280,10 +266,7 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
                 two.bob.read(&transcript(&two.bob, &id))
             );
         }
-        assert!(
-            two.ana.sync().actions().is_empty(),
-            "what arrived is known to have arrived"
-        );
+        assert!(two.ana.sync().actions().is_empty(), "what arrived is known to have arrived");
         git(&two.remote, &["fsck", "--strict"]);
     }
     assert!(killed > 0, "every run ended before it was killed");
@@ -293,13 +276,7 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
 #[test]
 fn p05_lock_files_of_git_that_a_killed_run_left_are_not_in_the_way() {
     let two = two_with_many_sessions();
-    for name in [
-        "refs/heads/main",
-        "refs/csync/base",
-        "refs/csync/incoming",
-        "config",
-        "packed-refs",
-    ] {
+    for name in ["refs/heads/main", "refs/csync/base", "refs/csync/incoming", "config", "packed-refs"] {
         std::fs::write(two.ana.mirror().join(format!("{name}.lock")), "").unwrap();
     }
     two.ana.sync();
@@ -342,18 +319,24 @@ fn p07_an_agent_that_keeps_writing_loses_no_line_to_pulls() {
     two.sync_all();
 
     let (rounds, done) = (12, AtomicBool::new(false));
+    let mut merged_meanwhile = 0;
     let mut from_ana = String::new();
     let from_agent = std::thread::scope(|scope| {
         let agent = scope.spawn(|| {
-            // As Claude Code does: it opens the file by its path for each line.
+            // As Claude Code does: it opens the file by its path for each line, and only then writes.
+            let path = two.bob.path(&transcript(&two.bob, &id));
             let mut said = String::new();
             let mut number = 0;
             while !done.load(Ordering::Relaxed) {
                 let line = note(&format!("agent{number}"), number);
-                two.bob.append(&transcript(&two.bob, &id), &line);
+                let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+                // Long enough that many a replacement falls in between, and shorter than csync looks after a replaced file.
+                std::thread::sleep(Duration::from_millis(8));
+                file.write_all(line.as_bytes()).unwrap();
+                drop(file);
                 said.push_str(&line);
                 number += 1;
-                std::thread::sleep(Duration::from_micros(300));
+                std::thread::sleep(Duration::from_millis(12));
             }
             said
         });
@@ -364,20 +347,33 @@ fn p07_an_agent_that_keeps_writing_loses_no_line_to_pulls() {
             two.ana.sync();
             let run = two.bob.csync(&[if round % 2 == 0 { "pull" } else { "sync" }, "--json"]);
             assert_eq!(run.code, 0, "{}", run.stderr);
+            merged_meanwhile += run
+                .actions()
+                .iter()
+                .filter(|(action, _)| action == "merged" || action == "received")
+                .count();
         }
         done.store(true, Ordering::Relaxed);
         agent.join().unwrap()
     });
+    assert!(merged_meanwhile > 0, "no file was replaced under the agent: this test shows nothing");
+    // A line that was written to the replaced file is added to the new one, behind what came there meanwhile.
+    let holds = |whole: &[u8], part: &str| {
+        let whole: std::collections::BTreeSet<&[u8]> = lines(whole).into_iter().collect();
+        for line in lines(part.as_bytes()) {
+            assert!(whole.contains(line), "lost: {}", String::from_utf8_lossy(&line[..100]));
+        }
+    };
     let written = two.bob.read(&transcript(&two.bob, &id));
-    assert_holds(&written, from_agent.as_bytes());
+    holds(&written, &from_agent);
     assert_no_message_twice(&written);
     two.bob.sync();
     two.ana.sync();
     two.bob.sync();
     let merged = two.bob.read(&transcript(&two.bob, &id));
     assert_eq!(merged, two.ana.read(&transcript(&two.ana, &id)));
-    assert_holds(&merged, from_agent.as_bytes());
-    assert_holds(&merged, from_ana.as_bytes());
+    holds(&merged, &from_agent);
+    holds(&merged, &from_ana);
     assert_no_message_twice(&merged);
     assert_eq!(
         lines(&merged).len(),
@@ -406,9 +402,7 @@ fn p20_a_signal_stops_a_pull_between_files_and_leaves_no_temporary_file() {
         moment.go_back();
         let project = two.bob.path("projects");
         let mut run = Running::start(two.bob.command(&["pull"]));
-        wait_until("the first file", || {
-            !files_below(&project).is_empty() || run.0.try_wait().unwrap().is_some()
-        });
+        wait_until("the first file", || !files_below(&project).is_empty() || run.0.try_wait().unwrap().is_some());
         run.signal(signal);
         assert_eq!(run.code(), Some(130), "SIG{signal}");
         assert!(temporary_files(&two.bob).is_empty(), "{:?}", temporary_files(&two.bob));
