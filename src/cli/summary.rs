@@ -9,6 +9,7 @@ use serde_json::json;
 use super::sanitize;
 use super::shell::Shell;
 use super::sizes;
+use crate::core::stat::Timestamp;
 use crate::engine::{Action, Item, Report, Trouble};
 
 /// How many lines a list has at most before it is cut.
@@ -166,6 +167,12 @@ pub fn report_json(command: &str, report: &Report) -> serde_json::Value {
         "races": report.races,
         "new_members": report.new_members,
     })
+}
+
+/// A version of a file as JSON: its size in bytes, and when it was last written.
+pub fn version_json(size: u64, modified: Timestamp) -> serde_json::Value {
+    let modified = chrono::DateTime::from_timestamp_nanos(modified.0);
+    json!({"size": size, "modified": modified.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)})
 }
 
 /// Troubles as JSON.
