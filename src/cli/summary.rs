@@ -116,8 +116,8 @@ pub fn name(item: &Item) -> String {
     }
 }
 
-/// The summary of `sync`, `push` and `pull`.
-pub fn report(shell: &Shell, report: &Report) -> String {
+/// The summary of `sync`, `push` and `pull`. `limited`: the person named paths, and others may well have changed.
+pub fn report(shell: &Shell, report: &Report, limited: bool) -> String {
     let mut text = lines(shell, report.items.values());
     let total = |actions: &[Action]| actions.iter().map(|action| report.count(*action)).sum::<usize>() as u64;
     let counts = [
@@ -136,6 +136,9 @@ pub fn report(shell: &Shell, report: &Report) -> String {
         .map(|(count, what)| format!("{} {what}", sizes::number(*count)))
         .collect();
     let end = match (told.is_empty(), report.dry_run) {
+        (true, false) if report.troubles.is_empty() && limited => {
+            "Nothing to do: what you named is in sync, or nothing has that name.".to_owned()
+        }
         (true, false) if report.troubles.is_empty() => "Everything is in sync.".to_owned(),
         (true, true) if report.troubles.is_empty() => "Nothing would change.".to_owned(),
         (true, _) => "Nothing else changed.".to_owned(),

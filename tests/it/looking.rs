@@ -69,3 +69,18 @@ fn what_cannot_be_looked_at_is_told_and_the_rest_is_shown() {
     assert!(listed.stderr.contains("agents/elsewhere.md"), "{}", listed.stderr);
     assert!(!listed.stderr.contains("no conflicts"), "{}", listed.stderr);
 }
+
+#[test]
+fn a_name_that_nothing_has_is_not_called_in_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let ana = changed(&folder, "Write plain English, please.\n");
+    let limited = ana.csync(&["sync", "--project", "misspelt"]).ok();
+    assert!(!limited.stdout.contains("Everything"), "{}", limited.stdout);
+    assert!(limited.stdout.contains("nothing has that name"), "{}", limited.stdout);
+    assert!(
+        ana.csync(&["diff", "misspelt"])
+            .ok()
+            .stderr
+            .contains("in what you named")
+    );
+}

@@ -72,7 +72,7 @@ fn listed(shell: &Shell, items: &[ConflictItem]) -> String {
         text.push_str(&described(shell, item));
     }
     text.push_str(
-        "\nRun `csync conflicts` on a terminal to go through them, or resolve all in one way with `csync conflicts --keep local|remote`.\n",
+        "\nRun `csync conflicts` on a terminal to go through them, or `csync conflicts --keep local|remote`.\n",
     );
     text
 }

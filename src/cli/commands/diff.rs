@@ -52,7 +52,10 @@ pub fn run(shell: &Shell, arguments: &DiffArgs) -> Result<Option<Kind>> {
         // Who quits the pager has seen enough: that is no error.
         let troubles = if reader_left { Vec::new() } else { found? };
         if !any && troubles.is_empty() {
-            shell.tell("No differences, as far as this machine has seen.\n");
+            shell.tell(match selection.is_everything() {
+                true => "No differences, as far as this machine has seen.\n",
+                false => "No differences in what you named, as far as this machine has seen.\n",
+            });
         }
         troubles
     };
