@@ -84,3 +84,18 @@ fn a_name_that_nothing_has_is_not_called_in_sync() {
             .contains("in what you named")
     );
 }
+
+#[test]
+fn more_is_shown_where_more_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let ana = changed(&folder, "Write plain English, please.\n");
+    assert_eq!(ana.csync(&["-v", "status"]).ok().stderr, "");
+    let run = ana.csync(&["-vv", "sync"]).ok();
+    for step in ["opened vault", "asking", "looked at 1 files", "sending commit"] {
+        assert!(run.stderr.contains(step), "{step}: {}", run.stderr);
+    }
+    ana.write("CLAUDE.md", "Be brief.\n");
+    let run = ana.csync(&["-vvv", "sync"]).ok();
+    assert!(run.stderr.contains("reading CLAUDE.md"), "{}", run.stderr);
+    assert!(!run.stderr.contains("Be brief"), "{}", run.stderr);
+}
