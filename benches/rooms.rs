@@ -2,7 +2,6 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 #[path = "../tests/support/corpus/mod.rs"]
-#[allow(dead_code)]
 mod corpus;
 
 use std::hint::black_box;

@@ -8,6 +8,7 @@
     clippy::print_stderr,
     dead_code
 )]
+#![allow(clippy::cloned_ref_to_slice_refs, clippy::type_complexity)] // a story reads better with the value spelt out
 
 mod machines;
 

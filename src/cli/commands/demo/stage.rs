@@ -143,6 +143,8 @@ impl Machine<'_> {
             arguments.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" ")
         );
         let (mut output, code) = run(command)?;
+        // A signal that ended the child was meant for all of us.
+        self.stage.shell.context(false).check_stop()?;
         if let Some(kind) = expected.filter(|kind| code == Some(i32::from(kind.exit_code()))) {
             let told = format!("(exit code {}: {})", kind.exit_code(), kind.meaning());
             let _ = writeln!(output, "{}", self.stage.shell.paint(&Style::new().dim(), &told));
