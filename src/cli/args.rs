@@ -114,7 +114,7 @@ pub struct InitArgs {
     /// This device's name in the vault [default: the host's name]
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
-    /// Bring an age identity of your own instead of making one
+    /// Bring an age identity of your own instead of making one. CSYNC_IDENTITY may hold its text in place of any file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub identity: Option<PathBuf>,
     /// Read the passphrase from the first line of FILE; `-` is standard input
@@ -219,6 +219,9 @@ pub struct DiffArgs {
     /// End with exit code 1 where there is a difference
     #[arg(long)]
     pub exit_code: bool,
+    /// Print which files differ as JSON, without their lines
+    #[arg(long)]
+    pub json: bool,
     /// Never use a pager
     #[arg(long)]
     pub no_pager: bool,

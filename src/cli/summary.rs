@@ -9,6 +9,7 @@ use serde_json::json;
 use super::sanitize;
 use super::shell::Shell;
 use super::sizes;
+use crate::core::stat::Timestamp;
 use crate::engine::{Action, Item, Report, Trouble};
 
 /// How many lines a list has at most before it is cut.
@@ -142,8 +143,8 @@ pub fn name(item: &Item) -> String {
     }
 }
 
-/// The summary of `sync`, `push` and `pull`.
-pub fn report(shell: &Shell, report: &Report) -> String {
+/// The summary of `sync`, `push` and `pull`. `limited`: the person named paths, and others may well have changed.
+pub fn report(shell: &Shell, report: &Report, limited: bool) -> String {
     let tense = if report.dry_run { Tense::Planned } else { Tense::Done };
     let mut text = lines(shell, report.items.values(), tense);
     let total = |actions: &[Action]| actions.iter().map(|action| report.count(*action)).sum::<usize>() as u64;
@@ -163,6 +164,9 @@ pub fn report(shell: &Shell, report: &Report) -> String {
         .map(|(count, what)| format!("{} {what}", sizes::number(*count)))
         .collect();
     let end = match (told.is_empty(), report.dry_run) {
+        (true, false) if report.troubles.is_empty() && limited => {
+            "Nothing to do: what you named is in sync, or nothing has that name.".to_owned()
+        }
         (true, false) if report.troubles.is_empty() => "Everything is in sync.".to_owned(),
         (true, true) if report.troubles.is_empty() => "Nothing would change.".to_owned(),
         (true, _) => "Nothing else changed.".to_owned(),
@@ -194,6 +198,12 @@ pub fn report_json(command: &str, report: &Report) -> serde_json::Value {
         "races": report.races,
         "new_members": report.new_members,
     })
+}
+
+/// A version of a file as JSON: its size in bytes, and when it was last written.
+pub fn version_json(size: u64, modified: Timestamp) -> serde_json::Value {
+    let modified = chrono::DateTime::from_timestamp_nanos(modified.0);
+    json!({"size": size, "modified": modified.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)})
 }
 
 /// Troubles as JSON.

@@ -52,7 +52,8 @@ impl Environment {
     ///
     /// [`ConfigError::NoHome`] when nothing says where the home folder is.
     pub fn of_this_process() -> Result<Self, ConfigError> {
-        let home = etcetera::home_dir().map_err(|_| ConfigError::NoHome)?;
+        let home = std::env::home_dir().filter(|home| home.is_absolute());
+        let home = home.ok_or(ConfigError::NoHome)?;
         let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let working_folder = std::env::current_dir().unwrap_or_else(|_| home.clone());
         Ok(Self::new(home, variables).working_in(working_folder))

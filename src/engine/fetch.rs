@@ -16,6 +16,7 @@ impl OpenVault {
     /// [`Kind::Damaged`] where a seal does not verify. Nothing local has changed then.
     pub fn fetch(&mut self, remote: &mut dyn Remote) -> Result<CommitId> {
         let (seen, _) = self.tip()?;
+        tracing::debug!("asking {} for its newest state", remote.location());
         let fetched = remote.fetch(&self.mirror)?;
         let Some(incoming) = fetched else {
             return Err(rollback(
@@ -29,6 +30,7 @@ impl OpenVault {
             ));
         };
         if incoming == seen {
+            tracing::debug!("it is at commit {seen}, as before");
             return Ok(seen);
         }
         if !self.mirror.is_ancestor(seen, incoming)? {
@@ -45,6 +47,7 @@ impl OpenVault {
             ));
         }
         verify_history(&self.mirror, &self.vault, incoming, Some(seen))?;
+        tracing::debug!("it is at commit {incoming}; every seal since {seen} verifies");
         self.mirror.set(Pointer::Tip, Some(seen), incoming)?;
         self.vault = with_dictionaries(&self.mirror, self.mirror.commit(incoming)?.tree, &self.vault)?;
         Ok(incoming)
@@ -73,6 +76,7 @@ pub fn verify_history(mirror: &Mirror, vault: &Vault, tip: CommitId, until: Opti
     }
     for id in mirror.history(tip, until)? {
         let verified = generation(mirror, vault, id, &generations)?;
+        tracing::trace!("the seal of commit {id} verifies");
         generations.insert(id, verified);
     }
     let found = vault_id(mirror, mirror.commit(tip)?.tree)?;

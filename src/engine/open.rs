@@ -108,6 +108,7 @@ impl OpenVault {
         }
         let sources = open_sources(context)?;
         let vault = with_dictionaries(&mirror, tree, &Vault::new(key))?;
+        tracing::debug!("opened vault {found}, whose mirror is {}", mirror.folder().display());
         Ok(Self {
             mirror,
             vault,

@@ -142,6 +142,7 @@ impl OpenVault {
                     Some(row) => Ok(Some((found.stat, row.seen, row.hash, row.size))),
                     None => {
                         survey.files_read += 1;
+                        tracing::trace!("reading {}", found.relative);
                         let seen = context.timestamp();
                         hash_file(&self.vault, open, &path, &found.relative, kind)
                             .map(|hashed| hashed.map(|(stat, hash, size)| (stat, seen, hash, size)))
@@ -168,6 +169,12 @@ impl OpenVault {
                 }
             }
             context.progress.end();
+            tracing::debug!(
+                "looked at {} files of {}, read {} of them",
+                scan.files.len(),
+                open.root.path().display(),
+                survey.files_read
+            );
             survey.projects.push(projects);
             survey.scans.push(scan);
         }

@@ -160,6 +160,7 @@ impl Remote for GitRemote {
 
     fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError> {
         check_continues(mirror, expected, new, self.location())?;
+        tracing::debug!("sending commit {new} to {}", self.location());
         let expected = expected.map_or_else(|| Oid::ZERO_SHA1, oid);
         let lost = RefCell::new(false);
         let answer: RefCell<Option<Option<String>>> = RefCell::new(None);

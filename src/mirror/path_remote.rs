@@ -60,6 +60,7 @@ impl Remote for PathRemote {
 
     fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError> {
         check_continues(mirror, expected, new, self.location())?;
+        tracing::debug!("sending commit {new} to {}", self.location());
         let target = open_bare(&self.folder)?;
         let expected = expected.map(oid);
         if self.tip(&target)? != expected {

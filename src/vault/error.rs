@@ -174,19 +174,23 @@ impl VaultError {
     const fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Damaged { .. } | Self::TooLarge { .. } | Self::MissingDictionary { .. } => {
-                "run `csync check`; another machine may still have it whole"
+                "nothing of it was written here; another machine may still have it whole: run `csync sync` there"
             }
             Self::Forged { .. } => {
                 "do not trust this remote until you know who wrote to it; your local files are as they were"
             }
             Self::OtherKey { .. } => {
-                "the vault's key may have been rotated: run `csync pull`, or add this device again from one that still opens the vault"
+                "the vault's key may have been replaced: run `csync pull`; if that does not help, move this device's identity away and run `csync init` again"
             }
             Self::UnknownFormat { .. } => "update csync on this machine",
             Self::WrongPassphrase => "try again; the passphrase is the one that was set when the vault was made",
             Self::EmptyPassphrase => "choose a passphrase of several words",
-            Self::ExcessiveWork { .. } => "use a device's key instead, or have the passphrase set again by a csync",
-            Self::BadKeyFile { .. } => "add this device again from one that still opens the vault",
+            Self::ExcessiveWork { .. } => {
+                "csync makes no such wrap, so do not trust this remote; a member's identity (`--identity FILE`) opens the vault without it"
+            }
+            Self::BadKeyFile { .. } => {
+                "move this device's identity away and run `csync init` again, with the passphrase"
+            }
             Self::BadIdentity { .. } => "it should be an age identity file with one line `AGE-SECRET-KEY-1…`",
             Self::BadRecipient => "copy the whole recipient that the other device shows",
             Self::OtherVault => "check the remote's address; each vault has a key of its own",

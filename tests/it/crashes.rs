@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::machines::{Machine, TwoMachines, files_below, git};
 use crate::races::{Running, wait_until};
-use crate::transcripts::{
-    assert_no_message_twice, conversation, last_prompt, lines, message, session,
-};
+use crate::transcripts::{assert_no_message_twice, conversation, last_prompt, lines, message, session};
 
 /// How many sessions a pull brings in these stories.
 const SESSIONS: usize = 40;
@@ -132,7 +130,11 @@ fn p05_a_kill_during_a_pull_leaves_each_file_old_or_new_and_the_next_run_goes_on
         moment.go_back();
         // First at some instants before anything is written, then when more and more of the new files are there.
         let files = SESSIONS / 2 + 3 * instant.saturating_sub(3) as usize;
-        let delay = if instant < 3 { whole * instant / 8 } else { Duration::ZERO };
+        let delay = if instant < 3 {
+            whole * instant / 8
+        } else {
+            Duration::ZERO
+        };
         let moment = || instant < 3 || count_files(&project) > files;
         killed += u32::from(kill_at(&two.bob, &["pull"], moment, delay));
         let found = real_files(&two.bob);
@@ -140,10 +142,16 @@ fn p05_a_kill_during_a_pull_leaves_each_file_old_or_new_and_the_next_run_goes_on
         for (path, content) in &new {
             match found.get(path) {
                 Some(now) if now == content => news += 1,
-                now => assert!(now == old.get(path), "{path} is neither old nor new at instant {instant}"),
+                now => assert!(
+                    now == old.get(path),
+                    "{path} is neither old nor new at instant {instant}"
+                ),
             }
         }
-        assert!(found.keys().all(|path| new.contains_key(path)), "something else came to be");
+        assert!(
+            found.keys().all(|path| new.contains_key(path)),
+            "something else came to be"
+        );
         in_between += u32::from(news > 0 && news < new.len());
 
         two.bob.csync(&["pull"]).ok();
@@ -152,7 +160,10 @@ fn p05_a_kill_during_a_pull_leaves_each_file_old_or_new_and_the_next_run_goes_on
         assert!(again.actions().is_empty(), "{:?}", again.actions());
     }
     assert!(killed > 0, "every run ended before it was killed");
-    assert!(in_between > 0, "no kill fell between two files: this test shows nothing");
+    assert!(
+        in_between > 0,
+        "no kill fell between two files: this test shows nothing"
+    );
 }
 
 #[test]
@@ -248,7 +259,11 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
         let tip = two.tip();
         if tip != old {
             arrived += 1;
-            assert_eq!(git(&two.remote, &["rev-parse", &format!("{tip}^")]).trim(), old, "one new commit");
+            assert_eq!(
+                git(&two.remote, &["rev-parse", &format!("{tip}^")]).trim(),
+                old,
+                "one new commit"
+            );
         }
         // The other machine is not disturbed, whatever came.
         two.bob.sync();
@@ -266,7 +281,10 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
                 two.bob.read(&transcript(&two.bob, &id))
             );
         }
-        assert!(two.ana.sync().actions().is_empty(), "what arrived is known to have arrived");
+        assert!(
+            two.ana.sync().actions().is_empty(),
+            "what arrived is known to have arrived"
+        );
         git(&two.remote, &["fsck", "--strict"]);
     }
     assert!(killed > 0, "every run ended before it was killed");
@@ -276,7 +294,13 @@ fn p06_a_kill_during_a_push_leaves_the_remote_old_or_new_and_whole() {
 #[test]
 fn p05_lock_files_of_git_that_a_killed_run_left_are_not_in_the_way() {
     let two = two_with_many_sessions();
-    for name in ["refs/heads/main", "refs/csync/base", "refs/csync/incoming", "config", "packed-refs"] {
+    for name in [
+        "refs/heads/main",
+        "refs/csync/base",
+        "refs/csync/incoming",
+        "config",
+        "packed-refs",
+    ] {
         std::fs::write(two.ana.mirror().join(format!("{name}.lock")), "").unwrap();
     }
     two.ana.sync();
@@ -356,7 +380,10 @@ fn p07_an_agent_that_keeps_writing_loses_no_line_to_pulls() {
         done.store(true, Ordering::Relaxed);
         agent.join().unwrap()
     });
-    assert!(merged_meanwhile > 0, "no file was replaced under the agent: this test shows nothing");
+    assert!(
+        merged_meanwhile > 0,
+        "no file was replaced under the agent: this test shows nothing"
+    );
     // A line that was written to the replaced file is added to the new one, behind what came there meanwhile.
     let holds = |whole: &[u8], part: &str| {
         let whole: std::collections::BTreeSet<&[u8]> = lines(whole).into_iter().collect();
@@ -402,7 +429,9 @@ fn p20_a_signal_stops_a_pull_between_files_and_leaves_no_temporary_file() {
         moment.go_back();
         let project = two.bob.path("projects");
         let mut run = Running::start(two.bob.command(&["pull"]));
-        wait_until("the first file", || !files_below(&project).is_empty() || run.0.try_wait().unwrap().is_some());
+        wait_until("the first file", || {
+            !files_below(&project).is_empty() || run.0.try_wait().unwrap().is_some()
+        });
         run.signal(signal);
         assert_eq!(run.code(), Some(130), "SIG{signal}");
         assert!(temporary_files(&two.bob).is_empty(), "{:?}", temporary_files(&two.bob));

@@ -23,6 +23,7 @@ mod formats;
 mod hostile_host;
 mod houses;
 mod joining;
+mod looking;
 mod lost_state;
 mod merging;
 mod operations;

@@ -26,32 +26,37 @@ pub fn run(shell: &Shell, arguments: ConflictsArgs) -> Result<Option<Kind>> {
     let selection = super::selection(shell, &limits)?;
     let context = shell.context(arguments.json);
     let mut conflicts = Conflicts::find(&context, &selection)?;
+    // What cannot be looked at is told in any case, and counts before the conflicts that are left.
+    let in_part = (!conflicts.troubles().is_empty()).then_some(Kind::Partial);
+    for trouble in conflicts.troubles() {
+        shell.fail(&trouble.error);
+    }
     if let Some(side) = arguments.keep {
-        return keep_all(shell, &context, &mut conflicts, side, arguments.json);
+        let outcome = keep_all(shell, &context, &mut conflicts, side, arguments.json)?;
+        return Ok(in_part.or(outcome));
     }
     let items = conflicts.list();
     if arguments.json {
         shell.print_json(&json!({
             "version": 1,
             "conflicts": items.iter().map(as_json).collect::<Vec<_>>(),
+            "troubles": summary::troubles_json(conflicts.troubles()),
         }))?;
     } else if items.is_empty() {
-        shell.tell("There are no conflicts.\n");
+        if in_part.is_none() {
+            shell.tell("There are no conflicts.\n");
+        }
     } else if arguments.list || !shell.prompter.is_there() || !shell.terminal.stdout {
         shell.print(&listed(shell, &items))?;
     } else {
-        return ask(shell, &context, &mut conflicts, &items, arguments.no_pager);
+        let outcome = ask(shell, &context, &mut conflicts, &items, arguments.no_pager)?;
+        return Ok(in_part.or(outcome));
     }
-    Ok((!items.is_empty()).then_some(Kind::Conflicts))
+    Ok(in_part.or((!items.is_empty()).then_some(Kind::Conflicts)))
 }
 
 fn as_json(item: &ConflictItem) -> serde_json::Value {
-    let side = |side: Option<(u64, Timestamp)>| {
-        side.map(|(size, modified)| {
-            let modified = chrono::DateTime::from_timestamp_nanos(modified.0);
-            json!({"size": size, "modified": modified.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)})
-        })
-    };
+    let side = |side: Option<(u64, Timestamp)>| side.map(|(size, modified)| summary::version_json(size, modified));
     let mut value = json!(item.item);
     value["file"] = json!(item.file);
     value["conflict_files"] = json!(item.beside);
@@ -224,9 +229,10 @@ fn ask(
                         .map_err(|source| Error::new(Kind::General, "cannot show the difference").caused_by(source))?;
                 }
                 'e' => {
-                    if edit(shell, &item.file)? {
-                        shell.tell("Edited. `l` keeps it as it is now.\n");
-                    }
+                    shell.tell(match edit(shell, &item.file)? {
+                        true => "Edited. `l` keeps it as it is now.\n",
+                        false => "The editor ended with an error; the file counts as it is now.\n",
+                    });
                 }
                 's' => continue 'items,
                 _ => break 'items,

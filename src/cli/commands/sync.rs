@@ -18,7 +18,7 @@ pub fn run(shell: &Shell, arguments: SyncArgs, direction: Direction) -> Result<O
     if arguments.json {
         shell.print_json(&summary::report_json(direction.name(), &report))?;
     } else if !shell.quiet {
-        shell.print(&summary::report(shell, &report))?;
+        shell.print(&summary::report(shell, &report, !options.selection.is_everything()))?;
     }
     for name in &report.new_members {
         shell.warn(&format!(
