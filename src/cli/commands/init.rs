@@ -12,7 +12,7 @@ use crate::cli::sanitize;
 use crate::cli::shell::Shell;
 use crate::core::device::DeviceName;
 use crate::engine::{self, InitOptions, Initialised, Passphrase};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, reason};
 
 /// A passphrase shorter than this is easily found by trying.
 const SHORTEST_PASSPHRASE: usize = 8;
@@ -180,9 +180,12 @@ fn read_first_line(file: &Path, from_stdin: bool) -> Result<SecretString> {
         } else {
             file.display().to_string()
         };
-        Error::new(Kind::Key, format!("cannot read the passphrase from {place}: {source}"))
-            .hint("give a text file with the passphrase on its first line, or `-` for standard input")
-            .caused_by(source)
+        Error::new(
+            Kind::Key,
+            format!("cannot read the passphrase from {place}: {}", reason(&source)),
+        )
+        .hint("give a text file with the passphrase on its first line, or `-` for standard input")
+        .caused_by(source)
     };
     let mut text = String::new();
     if from_stdin {
