@@ -95,7 +95,7 @@ mod vault;
 
 // What a use case is given, and what it gives back.
 pub use config::{
-    ClaudeConfig, ColorChoice, Config, ConfigError, Entry as ConfigEntry, Environment, Fallback, FlagValue,
+    BadValue, ClaudeConfig, ColorChoice, Config, ConfigError, Entry as ConfigEntry, Environment, Fallback, FlagValue,
     Origin as ValueOrigin, Paths, Place, SECRET_VARIABLES, SETTINGS, Setting, Shape, Value,
 };
 pub use core::progress::{Phase, Progress, Silent};

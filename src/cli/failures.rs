@@ -21,9 +21,15 @@ pub fn failure(error: &Error, verbose: bool, color: bool) -> String {
     };
     tell(Style::new().red(), "error:", &error.to_string());
     if verbose {
+        let mut last = error.to_string();
         let mut cause = error.source();
         while let Some(behind) = cause {
-            tell(Style::new().dim(), "cause:", &behind.to_string());
+            let text = behind.to_string();
+            // A room's typed error often says what the error already said.
+            if !last.contains(&text) {
+                tell(Style::new().dim(), "cause:", &text);
+            }
+            last = text;
             cause = behind.source();
         }
     }
@@ -66,6 +72,13 @@ mod tests {
         cause: resource busy
         hint: wait for it, or end it
         ");
+    }
+
+    #[test]
+    fn what_was_said_already_is_no_cause() {
+        let full = std::io::Error::other("no space is left");
+        let error = Error::new(Kind::General, "cannot write `a`: no space is left").caused_by(full);
+        insta::assert_snapshot!(failure(&error, true, false), @"error: cannot write `a`: no space is left");
     }
 
     #[test]

@@ -233,6 +233,30 @@ impl Prompter for Scripted {
     }
 }
 
+/// Shared, so that a test can look at the questions after the command is done.
+#[cfg(test)]
+impl Prompter for std::rc::Rc<Scripted> {
+    fn is_there(&self) -> bool {
+        (**self).is_there()
+    }
+
+    fn passphrase(&self, question: &str, instead: &str) -> Result<SecretString> {
+        (**self).passphrase(question, instead)
+    }
+
+    fn new_passphrase(&self, question: &str, instead: &str) -> Result<SecretString> {
+        (**self).new_passphrase(question, instead)
+    }
+
+    fn text(&self, question: &str, default: Option<&str>, instead: &str) -> Result<String> {
+        (**self).text(question, default, instead)
+    }
+
+    fn choose(&self, question: &str, choices: &[Choice], instead: &str) -> Result<char> {
+        (**self).choose(question, choices, instead)
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

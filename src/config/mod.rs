@@ -22,7 +22,7 @@ pub use self::error::{ConfigError, Place};
 pub use self::origin::Origin;
 pub use self::paths::Paths;
 pub use self::settings::{Fallback, SETTINGS, Setting, nearest, setting};
-pub use self::value::{Shape, Value};
+pub use self::value::{BadValue, Shape, Value};
 use crate::core::device::DeviceName;
 use crate::core::id::VaultId;
 

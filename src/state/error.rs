@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::lock::Holder;
+use crate::error::reason;
 use crate::{Error, Kind};
 
 /// Something that could not be done with the state folder.
@@ -49,18 +50,6 @@ fn told(holder: Option<&Holder>) -> String {
         let Holder { pid, command, since } = holder;
         format!(": `{command}`, process {pid}, since {since}")
     })
-}
-
-/// The system's word, in plainer ones where people meet it often.
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::StorageFull => "no space is left on the disk".to_owned(),
-        io::ErrorKind::QuotaExceeded => "the disk quota is used up".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::Unsupported => "its file system knows no locks".to_owned(),
-        _ => error.to_string(),
-    }
 }
 
 impl From<StateError> for Error {

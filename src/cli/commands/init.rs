@@ -12,7 +12,7 @@ use crate::cli::sanitize;
 use crate::cli::shell::Shell;
 use crate::core::device::DeviceName;
 use crate::engine::{self, InitOptions, Initialised, Passphrase};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, reason};
 
 /// A passphrase shorter than this is easily found by trying.
 const SHORTEST_PASSPHRASE: usize = 8;
@@ -180,9 +180,12 @@ fn read_first_line(file: &Path, from_stdin: bool) -> Result<SecretString> {
         } else {
             file.display().to_string()
         };
-        Error::new(Kind::Key, format!("cannot read the passphrase from {place}: {source}"))
-            .hint("give a text file with the passphrase on its first line, or `-` for standard input")
-            .caused_by(source)
+        Error::new(
+            Kind::Key,
+            format!("cannot read the passphrase from {place}: {}", reason(&source)),
+        )
+        .hint("give a text file with the passphrase on its first line, or `-` for standard input")
+        .caused_by(source)
     };
     let mut text = String::new();
     if from_stdin {
@@ -214,4 +217,70 @@ fn host_name() -> Option<String> {
     })?;
     let name = name.trim().split('.').next().unwrap_or_default().to_owned();
     (!name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::PathBuf;
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+    use crate::cli::prompts::Scripted;
+    use crate::cli::terminal::Terminal;
+    use crate::config::{ColorChoice, Config, Environment, Paths};
+
+    /// Runs `csync init` with these arguments for a person who gives these answers; gives the questions and the configuration.
+    fn asked(home: &Path, arguments: &[&str], answers: &[&str]) -> (Vec<String>, Config) {
+        let environment = Environment::new(home, [("TERM", "xterm")]);
+        let paths = Paths::from_environment(&environment);
+        let config = Config::load(&environment, &paths, &[]).unwrap();
+        let terminal = Terminal::new(&environment, ColorChoice::Never, [true; 3], None);
+        let person = Rc::new(Scripted::new(answers.iter().copied()));
+        let given = (environment.clone(), paths.clone(), config);
+        let mut shell = Shell::new(terminal, (true, 0, false), given, Arc::default());
+        shell.prompter = Box::new(Rc::clone(&person));
+        let Command::Init(arguments) = Cli::parse_from(["csync", "init"].iter().chain(arguments)).command else {
+            unreachable!("the command is init");
+        };
+        run(&shell, arguments).unwrap();
+        (person.asked(), Config::load(&environment, &paths, &[]).unwrap())
+    }
+
+    fn bare(folder: &Path) -> PathBuf {
+        let remote = folder.join("remote.git");
+        engine::create_remote(&remote).unwrap();
+        remote
+    }
+
+    #[test]
+    fn the_wizard_asks_only_what_it_must() {
+        let folder = tempfile::tempdir().unwrap();
+        let remote = bare(folder.path());
+        let url = remote.to_str().unwrap();
+
+        let first = folder.path().join("first");
+        let (questions, config) = asked(&first, &[], &[url, "laptop", "correct horse battery"]);
+        let begins: Vec<&str> = questions.iter().map(|asked| asked.split(' ').next().unwrap()).collect();
+        assert_eq!(begins, ["URL", "Name", "Passphrase"]);
+        assert_eq!(config.device.unwrap().as_str(), "laptop");
+
+        // Joining asks for the passphrase once; what a flag says is not asked.
+        let second = folder.path().join("second");
+        let (questions, config) = asked(&second, &[url, "--device", "desk"], &["correct horse battery"]);
+        assert_eq!(questions, ["Passphrase of the vault"]);
+        assert_eq!(config.remote.as_deref(), Some(url));
+    }
+
+    #[test]
+    fn an_empty_answer_keeps_the_vault_on_this_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let (questions, config) = asked(folder.path(), &[], &["", "laptop"]);
+        assert_eq!(questions.len(), 2, "no passphrase where nobody can join: {questions:?}");
+        assert!(config.remote.unwrap().ends_with("remote.git"));
+    }
 }
