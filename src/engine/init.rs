@@ -93,6 +93,9 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
                 .hint("give the URL of an empty private Git repository, or --local to try it without a server"));
         }
     };
+    // Two runs at once would take each other's folder away, and the later one would overwrite the identity that alone opens
+    // the vault of the earlier one. So nothing is looked at before the lock is held.
+    let _lock = Lock::acquire(&paths.state_dir, context.lock_wait, "init")?;
     let identity = match &options.identity {
         Some(file) => Some(read_identity(file)?),
         None if paths.identity_file().exists() => Some(read_identity(&paths.identity_file())?),
@@ -112,7 +115,6 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
         Some(tip) => Some(open_remote_vault(&fresh, tip, identity.as_ref(), passphrase)?),
     };
 
-    let _lock = Lock::acquire(&paths.state_dir, context.lock_wait, "init")?;
     let brought = identity.is_some();
     let identity = identity.unwrap_or_else(DeviceIdentity::generate);
     let new_passphrase = if opened.is_none() { passphrase.choose()? } else { None };

@@ -1,0 +1,53 @@
+//! Ways in which a line, a file or a version could have been lost: each was found by reading, and is closed.
+
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::machines::{Machine, TwoMachines};
+use crate::transcripts::{conversation, message, session};
+
+/// The transcript of a session in the project that both machines have under their homes.
+fn transcript(machine: &Machine, id: &str) -> String {
+    format!("{}/{id}.jsonl", machine.project("code/app"))
+}
+
+/// Whether any file of Claude Code's folder holds exactly `content`.
+fn holds(machine: &Machine, content: &str) -> bool {
+    machine.files().into_values().any(|bytes| bytes == content.as_bytes())
+}
+
+#[test]
+fn two_inits_at_once_leave_an_identity_that_opens_the_vault() {
+    let two = TwoMachines::apart();
+    let arguments = ["init", two.remote(), "--device", "ana", "--passphrase-file", "-"];
+    let mut first = two
+        .ana
+        .command(&arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    let second = two
+        .ana
+        .command(&["init", two.remote(), "--device", "ana again", "--no-passphrase"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    first.stdin.take().unwrap().write_all(b"open sesame\n").unwrap();
+    let (first, second) = (first.wait_with_output().unwrap(), second.wait_with_output().unwrap());
+    let told = format!(
+        "first: {}\nsecond: {}",
+        String::from_utf8_lossy(&first.stderr),
+        String::from_utf8_lossy(&second.stderr)
+    );
+    assert!(first.status.success(), "{told}");
+    // The second is too late, or finds what the first one made.
+    assert!(second.status.success() || second.status.code() == Some(11), "{told}");
+    two.ana.write("CLAUDE.md", "# me\n");
+    two.ana.sync();
+}
