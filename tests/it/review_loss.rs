@@ -51,3 +51,15 @@ fn two_inits_at_once_leave_an_identity_that_opens_the_vault() {
     two.ana.write("CLAUDE.md", "# me\n");
     two.ana.sync();
 }
+
+#[test]
+fn an_exception_below_an_ignored_folder_is_no_deletion() {
+    let two = TwoMachines::joined();
+    two.ana.write("agents/kept.md", "kept\n");
+    two.ana.write("CLAUDE.md", "# me\n");
+    two.sync_all();
+    // As with Git, the exception has no effect: the folder above is left out.
+    two.ana.write(".csyncignore", "agents/\n!agents/kept.md\n");
+    two.sync_all();
+    assert_eq!(two.bob.text("agents/kept.md"), "kept\n");
+}
