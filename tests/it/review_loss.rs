@@ -63,3 +63,23 @@ fn an_exception_below_an_ignored_folder_is_no_deletion() {
     two.sync_all();
     assert_eq!(two.bob.text("agents/kept.md"), "kept\n");
 }
+
+#[test]
+fn keeping_both_twice_keeps_both_versions_of_the_vault() {
+    let two = TwoMachines::joined();
+    two.ana.write("CLAUDE.md", "use tabs\n");
+    two.sync_all();
+    for round in ["first", "second"] {
+        two.ana.write("CLAUDE.md", format!("ana, {round}\n"));
+        two.bob.write("CLAUDE.md", format!("bob, {round}\n"));
+        two.ana.sync();
+        two.bob.csync(&["sync"]).fails(13);
+        two.bob.csync(&["conflicts", "--keep", "both"]).ok();
+        two.bob.sync();
+        two.ana.sync();
+    }
+    for round in ["first", "second"] {
+        let version = format!("ana, {round}\n");
+        assert!(holds(&two.bob, &version), "{version} is nowhere: {:?}", two.bob.files());
+    }
+}
