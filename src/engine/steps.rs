@@ -179,6 +179,13 @@ impl OpenVault {
                 kind,
                 retention,
             );
+            // Keys of this machine are nowhere else: a file that has some counts as changed when another machine deletes its own.
+            let has_own_keys = kind == FileKind::Json && local.is_some_and(|local| local.size < local.stat.size);
+            let decision = if decision == Decision::DeleteHere && has_own_keys {
+                Decision::KeepLocal
+            } else {
+                decision
+            };
             // A new blob of equal content (sealed again elsewhere) is agreed on without a word.
             let sealed_again = decision == Decision::Nothing && changes.contains_key(&id);
             let decision = if sealed_again { Decision::Agree } else { decision };

@@ -83,3 +83,22 @@ fn keeping_both_twice_keeps_both_versions_of_the_vault() {
         assert!(holds(&two.bob, &version), "{version} is nowhere: {:?}", two.bob.files());
     }
 }
+
+#[test]
+fn settings_with_keys_of_this_machine_are_not_deleted_because_another_one_deleted_its_own() {
+    let two = TwoMachines::joined();
+    two.ana.write("settings.json", "{\"model\": \"opus\"}\n");
+    two.ana.write("CLAUDE.md", "# me\n");
+    two.sync_all();
+    let own = "{\"model\": \"opus\", \"apiKeyHelper\": \"/usr/local/bin/key\"}\n";
+    two.bob.write("settings.json", own);
+    two.bob.sync();
+    two.ana.remove("settings.json");
+    two.ana.sync();
+    two.bob.sync();
+    assert_eq!(two.bob.text("settings.json"), own, "nobody else has these keys");
+    two.sync_all();
+    let (tip, own_too) = (two.tip(), two.bob.text("settings.json"));
+    two.sync_all();
+    assert_eq!((two.tip(), two.bob.text("settings.json")), (tip, own_too), "it settles");
+}
