@@ -402,6 +402,7 @@ impl OpenVault {
             if agreed.is_some_and(|agreed| agreed.hash == file.hash)
                 || unsettled.contains(&id)
                 || steps.unreadable.contains(&id)
+                || steps.steps.get(&file.path).is_some_and(|step| step.hold.is_some())
                 || !options
                     .selection
                     .includes(&file.path, &file.relative, session.as_deref(), open)
