@@ -155,7 +155,16 @@ impl Conflicts {
     /// No such conflict; a file that cannot be written. The conflict stays then.
     pub fn resolve(&mut self, context: &Context<'_>, path: &LogicalPath, keep: Keep) -> Result<()> {
         let mut step = self.step(path)?;
+        let shown = step.local.as_ref().map(|local| local.hash);
         self.refresh(context, &mut step)?;
+        // What an agent added since the person looked was never decided on.
+        let went_on = step.kind.grows_by_lines() && step.local.as_ref().is_some_and(|now| Some(now.hash) != shown);
+        if keep == Keep::Remote && went_on {
+            return Err(
+                Error::new(Kind::General, format!("{} went on meanwhile", step.relative))
+                    .hint("nothing was replaced: look at it again and repeat the command"),
+            );
+        }
         let version = step.remote.clone();
         let hash = match (keep, &version) {
             (Keep::Remote, Some(version)) => self.take_remote(context, &step, version)?,
@@ -263,6 +272,9 @@ impl Conflicts {
                     .hint("look at it again and repeat the command"),
             );
         }
+        let agreed = settings
+            .as_ref()
+            .map_or(version.head.hash, |settings| self.open.synced_hash(step, settings));
         let seen = context.timestamp();
         let (stat, hash, size) = hash_file(&self.open.vault, source, &step.path, &step.relative, step.kind)?
             .ok_or_else(|| {
@@ -286,7 +298,7 @@ impl Conflicts {
             size,
         };
         self.survey.files.insert(step.path.clone(), file);
-        Ok(hash)
+        Ok(agreed)
     }
 
     /// The vault's settings, with the keys of this machine as they are here.
