@@ -103,7 +103,7 @@ pub fn decide<T: Eq>(
 /// How much a plan destroys: what the breaker looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Losses {
-    /// Files that this machine and the vault have agreed on so far.
+    /// Files that this machine and the vault have agreed on so far, and that are here or are deleted by the plan.
     pub known: usize,
     /// Files that the plan deletes, here or in the vault.
     pub deleted: usize,

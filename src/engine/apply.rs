@@ -47,6 +47,8 @@ pub(super) enum Applied {
 pub(super) struct Settled {
     /// Paths whose base moves to the vault's version, with the hash by which the local file agrees with it.
     pub paths: std::collections::BTreeMap<LogicalPath, Option<ContentHash>>,
+    /// Those of them whose file csync wrote itself.
+    pub written: std::collections::BTreeSet<LogicalPath>,
 }
 
 impl OpenVault {
@@ -100,6 +102,9 @@ impl OpenVault {
                 }) => {
                     match here {
                         Some(file) => {
+                            if step.local.as_ref().map(|local| local.stat) != Some(file.stat) {
+                                settled.written.insert(step.path.clone());
+                            }
                             survey.files.insert(step.path.clone(), file);
                         }
                         None => {
@@ -240,9 +245,13 @@ impl OpenVault {
         {
             return self.take_settings(context, step, local, version, base_tree);
         }
-        let written = match step.kind {
-            FileKind::Json => self.write_settings(context, step, version)?,
-            _ => self.write_version(context, step, version)?,
+        let (written, agreed) = match step.kind {
+            FileKind::Json => {
+                let content = self.incoming_settings(step, version)?;
+                let hash = self.synced_hash(step, &content);
+                (self.write_settings(context, step, version, &content)?, hash)
+            }
+            _ => (self.write_version(context, step, version)?, version.head.hash),
         };
         let here = match written {
             Some(here) => here,
@@ -251,7 +260,7 @@ impl OpenVault {
         let note = (action == Action::CameBack)
             .then(|| "deleted here, but changed on another device: it came back".to_owned());
         Ok(Applied::Settled {
-            agreed: Some(here.hash),
+            agreed: Some(agreed),
             here: Some(here),
             action: Some(action),
             note,
@@ -260,14 +269,19 @@ impl OpenVault {
 
     /// Settings that are new here come without the keys that belong to a machine: another device may send what runs commands, and
     /// this one takes it only where its own configuration says so. `None`: a file came to be there.
-    fn write_settings(&self, context: &Context<'_>, step: &Step, version: &Version) -> Result<Option<LocalFile>> {
-        let content = self.incoming_settings(step, version)?;
+    fn write_settings(
+        &self,
+        context: &Context<'_>,
+        step: &Step,
+        version: &Version,
+        content: &[u8],
+    ) -> Result<Option<LocalFile>> {
         let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
         let (mode, modified) = (version.head.mode, Some(version.head.modified));
         let written = open
             .root
             .replace(&step.relative, &Expected::Absent, mode, modified, &mut |out| {
-                out.write_all(&content).map_err(|source| {
+                out.write_all(content).map_err(|source| {
                     Error::new(Kind::General, format!("cannot write {}", step.relative)).caused_by(source)
                 })
             })?;
@@ -308,7 +322,7 @@ impl OpenVault {
         }
         match self.write_bytes(context, step, local, &content)? {
             Some(here) => Ok(Applied::Settled {
-                agreed: Some(here.hash),
+                agreed: Some(self.synced_hash(step, &content)),
                 here: Some(here),
                 action: Some(Action::Received),
                 note: None,
@@ -341,6 +355,19 @@ impl OpenVault {
         let bytes = read_content(&self.mirror, &self.vault, version)?;
         let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
         Ok(shareable(open, &step.relative, &bytes).unwrap_or(bytes))
+    }
+
+    /// The hash by which the file with this content agrees with what the vault has. Taken from what was written and not from the
+    /// file: its agent may have written it again since, and that is a change to send.
+    pub(super) fn synced_hash(&self, step: &Step, content: &[u8]) -> ContentHash {
+        let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
+        let sent = match step.kind {
+            FileKind::Json => shareable(open, &step.relative, content),
+            _ => None,
+        };
+        let mut hasher = self.vault.hasher(&step.path);
+        hasher.update(sent.as_deref().unwrap_or(content));
+        hasher.finalize()
     }
 
     /// The whole local file in memory, at most what the survey saw of it.

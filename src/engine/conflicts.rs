@@ -22,6 +22,7 @@ use crate::core::stat::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::local::{self, Expected, Written};
 use crate::state::Agreed;
+use crate::vault::layout;
 
 /// One conflict, and what a person needs to decide.
 #[derive(Debug, Clone)]
@@ -159,7 +160,16 @@ impl Conflicts {
     /// No such conflict; a file that cannot be written. The conflict stays then.
     pub fn resolve(&mut self, context: &Context<'_>, path: &LogicalPath, keep: Keep) -> Result<()> {
         let mut step = self.step(path)?;
+        let shown = step.local.as_ref().map(|local| local.hash);
         self.refresh(context, &mut step)?;
+        // What an agent added since the person looked was never decided on.
+        let went_on = step.kind.grows_by_lines() && step.local.as_ref().is_some_and(|now| Some(now.hash) != shown);
+        if keep == Keep::Remote && went_on {
+            return Err(
+                Error::new(Kind::General, format!("{} went on meanwhile", step.relative))
+                    .hint("nothing was replaced: look at it again and repeat the command"),
+            );
+        }
         let version = step.remote.clone();
         let hash = match (keep, &version) {
             (Keep::Remote, Some(version)) => self.take_remote(context, &step, version)?,
@@ -267,6 +277,9 @@ impl Conflicts {
                     .hint("look at it again and repeat the command"),
             );
         }
+        let agreed = settings
+            .as_ref()
+            .map_or(version.head.hash, |settings| self.open.synced_hash(step, settings));
         let seen = context.timestamp();
         let (stat, hash, size) = hash_file(&self.open.vault, source, &step.path, &step.relative, step.kind)?
             .ok_or_else(|| {
@@ -290,7 +303,7 @@ impl Conflicts {
             size,
         };
         self.survey.files.insert(step.path.clone(), file);
-        Ok(hash)
+        Ok(agreed)
     }
 
     /// The vault's settings, with the keys of this machine as they are here.
@@ -314,7 +327,8 @@ impl Conflicts {
         })
     }
 
-    /// The vault's version becomes a file of its own: a session gets an id of its own, a text a name of its own.
+    /// The vault's version becomes a file of its own: a session gets an id of its own, a text a name of its own, which is never
+    /// one that stands here or in the vault already.
     fn keep_both(&mut self, context: &Context<'_>, step: &Step, version: &Version) -> Result<()> {
         if !can_keep_both(step.kind) {
             return Err(
@@ -322,35 +336,13 @@ impl Conflicts {
                     .hint("keep one of them, or edit the file"),
             );
         }
-        let (number, source) = self.open.source_of(&step.path).expect("the step was made for a source");
-        let device = version.head.origin.device.as_str();
-        let session = source.source.session_of(step.path.relative());
-        let name = step.path.file_name();
-        let (new_name, new_session) = match &session {
-            Some(session) if name == format!("{session}.jsonl") => {
-                let id = merge::branch_session_id(session, &version.head.hash.to_string());
-                (format!("{id}.jsonl"), Some((session.clone(), id)))
-            }
-            _ => (beside_name(name, device), None),
-        };
-        let folder = step
-            .path
-            .as_str()
-            .strip_suffix(name)
-            .expect("a path ends with its name");
-        let path = LogicalPath::parse(format!("{folder}{new_name}")).map_err(|why| {
-            Error::new(
-                Kind::General,
-                format!("cannot name the second version of {}: {why}", step.path),
-            )
-        })?;
-        let project = version.head.origin.project.as_ref();
-        let relative = local_path(source, &self.survey.projects[number], &path, project);
-        if source.root.stat(&relative)?.is_some() {
+        let Some((path, relative, new_session)) = self.second_name(step, version)? else {
             return Ok(());
-        }
+        };
+        let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
+        let device = version.head.origin.device.as_str();
         let modified = Some(version.head.modified);
-        source
+        let written = source
             .root
             .replace(&relative, &Expected::Absent, version.head.mode, modified, &mut |out| {
                 let hasher = self.open.vault.hasher(&version.head.path);
@@ -366,6 +358,11 @@ impl Conflicts {
                     }
                 }
             })?;
+        if matches!(written, Written::Moved) {
+            return Err(
+                Error::new(Kind::General, format!("{relative} appeared meanwhile")).hint("run the same command again")
+            );
+        }
         let seen = context.timestamp();
         if let Some((stat, hash, size)) = hash_file(&self.open.vault, source, &path, &relative, step.kind)? {
             let retention = version.head.retention;
@@ -382,6 +379,63 @@ impl Conflicts {
             self.survey.files.insert(path, file);
         }
         Ok(())
+    }
+
+    /// What to call the vault's version beside the local one: its path, where that is here, and for a session its old id and its
+    /// new one. `None` where that version stands under such a name already.
+    #[allow(clippy::type_complexity, reason = "three names, each used once")]
+    fn second_name(
+        &self,
+        step: &Step,
+        version: &Version,
+    ) -> Result<Option<(LogicalPath, String, Option<(String, String)>)>> {
+        let (number, source) = self.open.source_of(&step.path).expect("the step was made for a source");
+        let name = step.path.file_name();
+        let folder = step
+            .path
+            .as_str()
+            .strip_suffix(name)
+            .expect("a path ends with its name");
+        let project = version.head.origin.project.as_ref();
+        let place = |new_name: &str| -> Result<(LogicalPath, String)> {
+            let path = LogicalPath::parse(format!("{folder}{new_name}")).map_err(|why| {
+                Error::new(
+                    Kind::General,
+                    format!("cannot name the second version of {}: {why}", step.path),
+                )
+            })?;
+            let relative = local_path(source, &self.survey.projects[number], &path, project);
+            Ok((path, relative))
+        };
+        let (_, tip) = self.open.tip()?;
+        let in_vault = |path: &LogicalPath| -> Result<bool> {
+            let head = layout::head_path(self.open.vault.file_id(path));
+            Ok(self.base.contains_key(path) || self.open.mirror.entry(tip, &head)?.is_some())
+        };
+        if let Some(session) = source.source.session_of(step.path.relative())
+            && name == format!("{session}.jsonl")
+        {
+            // The id is of this very version: where a session has it, that one is this version, or went on from it.
+            let id = merge::branch_session_id(&session, &version.head.hash.to_string());
+            let (path, relative) = place(&format!("{id}.jsonl"))?;
+            let stands = source.root.stat(&relative)?.is_some() || in_vault(&path)?;
+            return Ok((!stands).then_some((path, relative, Some((session, id)))));
+        }
+        // An earlier version, kept in the same way, may have the name: it is not this one.
+        for number in 1..=NAMES_TRIED {
+            let (path, relative) = place(&beside_name(name, version.head.origin.device.as_str(), number))?;
+            if self.open.beside_hash(step, &relative)? == Some(version.head.hash) {
+                return Ok(None);
+            }
+            if source.root.stat(&relative)?.is_none() && !in_vault(&path)? {
+                return Ok(Some((path, relative, None)));
+            }
+        }
+        Err(Error::new(
+            Kind::General,
+            format!("too many versions of {} stand beside it already", step.path),
+        )
+        .hint("tidy up beside the file, or keep one of the two"))
     }
 
     /// Conflict files that hold the vault's version go; one that a person edited stays.
@@ -405,12 +459,18 @@ const fn can_keep_both(kind: FileKind) -> bool {
     !matches!(kind, FileKind::Json | FileKind::Log)
 }
 
-/// `notes.md` from the device `laptop` becomes `notes.from-laptop.md`.
-fn beside_name(name: &str, device: &str) -> String {
-    let device: String = device
+/// How many names are tried for a second version.
+const NAMES_TRIED: u32 = 1000;
+
+/// `notes.md` from the device `laptop` becomes `notes.from-laptop.md`; a second one of these `notes.from-laptop-2.md`.
+fn beside_name(name: &str, device: &str, number: u32) -> String {
+    let mut device: String = device
         .chars()
         .map(|c| if c.is_alphanumeric() { c } else { '-' })
         .collect();
+    if number > 1 {
+        device.push_str(&format!("-{number}"));
+    }
     match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => format!("{stem}.from-{device}.{extension}"),
         _ => format!("{name}.from-{device}"),

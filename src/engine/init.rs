@@ -102,6 +102,9 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
     }
     // A password in the URL, or a configuration that cannot be read, is told before the remote has a vault.
     super::settings::edited(context, &settings)?;
+    // Two runs at once would take each other's folder away, and the later one would overwrite the identity that alone opens
+    // the vault of the earlier one. So nothing is looked at before the lock is held.
+    let _lock = Lock::acquire(&paths.state_dir, context.lock_wait, "init")?;
     let identity = identity_at_hand(context, options)?;
     // Everything that may ask, fail or be refused happens in a folder that is not yet the mirror.
     let scratch = Scratch::new(paths.mirror().with_extension("new"))?;
@@ -117,7 +120,6 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
         Some(tip) => Some(open_remote_vault(&fresh, tip, identity.as_ref(), passphrase)?),
     };
 
-    let _lock = Lock::acquire(&paths.state_dir, context.lock_wait, "init")?;
     let identity = identity.unwrap_or_else(DeviceIdentity::generate);
     let new_passphrase = if opened.is_none() { passphrase.choose()? } else { None };
     // The identity is safe on disk before anything is wrapped for it.

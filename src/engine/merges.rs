@@ -18,7 +18,7 @@ use crate::core::path::LogicalPath;
 use crate::core::plan::Decision;
 use crate::error::{Error, Kind, Result};
 use crate::local::{Expected, Written};
-use crate::vault::SegmentRef;
+use crate::vault::{SegmentRef, layout};
 
 /// What merging a path led to.
 pub(super) enum Merged {
@@ -153,7 +153,7 @@ impl OpenVault {
         } else {
             local.clone()
         };
-        let agreed = outcome.same_as_theirs.then_some(here.hash);
+        let agreed = outcome.same_as_theirs.then(|| self.synced_hash(step, &content));
         Ok(Merged::Into {
             here,
             agreed,
@@ -363,7 +363,10 @@ impl OpenVault {
             .as_ref()
             .and_then(|version| version.head.origin.project.as_ref());
         let relative = local_path(open, &survey.projects[number], &path, project);
-        if open.root.stat(&relative)?.is_some() {
+        // Where the vault has it, somebody may have gone on with it: it comes from there, and is not made again.
+        let (_, tip) = self.tip()?;
+        let head = layout::head_path(self.vault.file_id(&path));
+        if open.root.stat(&relative)?.is_some() || self.mirror.entry(tip, &head)?.is_some() {
             return Ok(false);
         }
         let device = match branch.loser {

@@ -1,6 +1,6 @@
 //! The sending half: reads what changed, cuts it into segments, seals them in parallel, writes one pack and one commit.
 //!
-//! Memory is bounded whatever the total: at most two batches of pieces are held, one being read while the other is sealed.
+//! Memory is bounded whatever the total: at most three batches of pieces are held: one is read, one sealed, one written.
 
 use std::collections::VecDeque;
 use std::io::{Read, Seek, SeekFrom};
@@ -117,18 +117,23 @@ impl OpenVault {
             edits: Vec::new(),
             files: Vec::new(),
         };
+        // Three stages at a time: one batch is read and the one before the last is written here, while the last is sealed beside.
         let mut batch = reader.next_batch()?;
+        let mut sealed = Vec::new();
         while !batch.is_empty() {
             let vault = &self.vault;
-            // git2 is not used in here: the reader touches files, the sealers only memory.
-            let (sealed, next) = seal_while(vault, batch, || reader.next_batch());
-            let sealed = sealed?;
-            // A later file's trouble must not undo what is sealed.
-            for piece in sealed {
-                place(writer, piece, &mut sealing)?;
-            }
-            context.check_stop()?;
+            let (sealing_now, next) = seal_while(vault, batch, || {
+                for piece in std::mem::take(&mut sealed) {
+                    place(writer, piece, &mut sealing)?;
+                }
+                context.check_stop()?;
+                reader.next_batch()
+            });
+            sealed = sealing_now?;
             batch = next?;
+        }
+        for piece in sealed {
+            place(writer, piece, &mut sealing)?;
         }
         report.troubles.append(&mut reader.troubles);
         context.progress.end();

@@ -8,7 +8,7 @@ use super::open::OpenVault;
 use super::projects::local_path;
 use super::report::Trouble;
 use super::selection::Selection;
-use super::survey::{LocalFile, Survey};
+use super::survey::{LocalFile, Survey, hash_prefix};
 use crate::core::id::{BlobId, FileId, TreeId};
 use crate::core::kind::{FileKind, Retention};
 use crate::core::path::LogicalPath;
@@ -126,7 +126,8 @@ impl OpenVault {
             unreadable: bad.iter().map(|bad| bad.id).collect(),
             base: base_tree,
             losses: Losses {
-                known: base.len(),
+                // What was swept is known for ever: counting it would make the breaker blind in time.
+                known: base.keys().filter(|path| survey.files.contains_key(*path)).count(),
                 emptied: !base.is_empty() && survey.files.is_empty(),
                 ..Losses::default()
             },
@@ -146,7 +147,7 @@ impl OpenVault {
                 .troubles
                 .push(name_bad_head(bad, &paths, |path| self.vault.file_id(path)));
         }
-        let moved = moved_sessions(self, survey, &base);
+        let moved = self.moved_sessions(survey, &base);
         let mut pulled_sessions: BTreeMap<String, Vec<LogicalPath>> = BTreeMap::new();
         for path in paths {
             let id = self.vault.file_id(path);
@@ -179,6 +180,13 @@ impl OpenVault {
                 kind,
                 retention,
             );
+            // Keys of this machine are nowhere else: a file that has some counts as changed when another machine deletes its own.
+            let has_own_keys = kind == FileKind::Json && local.is_some_and(|local| local.size < local.stat.size);
+            let decision = if decision == Decision::DeleteHere && has_own_keys {
+                Decision::KeepLocal
+            } else {
+                decision
+            };
             // A new blob of equal content (sealed again elsewhere) is agreed on without a word.
             let sealed_again = decision == Decision::Nothing && changes.contains_key(&id);
             let decision = if sealed_again { Decision::Agree } else { decision };
@@ -247,7 +255,106 @@ impl OpenVault {
             steps.steps.insert(path.clone(), step);
         }
         self.hold_sessions_that_stand_elsewhere(survey, &mut steps, &pulled_sessions);
+        self.look_at_what_shrank(&mut steps);
         Ok(steps)
+    }
+
+    /// Paths that vanished here because their session now stands under another project folder: the agent moved it, so the vault's
+    /// old copy goes too. What stands there must hold all that the vault has of the old path: a person may have copied the folder
+    /// earlier, and the session that went on in the old one was swept.
+    fn moved_sessions(&mut self, survey: &Survey, base: &BTreeMap<LogicalPath, Agreed>) -> BTreeSet<LogicalPath> {
+        let gone: Vec<(&LogicalPath, &Agreed)> = base
+            .iter()
+            .filter(|(path, _)| !survey.files.contains_key(*path))
+            .collect();
+        if gone.is_empty() {
+            return BTreeSet::new();
+        }
+        let mut here: BTreeMap<String, &str> = BTreeMap::new();
+        for file in survey.files.values() {
+            if let Some((_, open)) = self.source_of(&file.path)
+                && let Some(session) = transcript_session(open.source.as_ref(), file.kind, &file.path)
+                && let Some(folder) = open.source.project_folder(file.path.relative())
+            {
+                here.insert(session, folder);
+            }
+        }
+        let mut moved = BTreeSet::new();
+        for (path, agreed) in gone {
+            let Some((_, open)) = self.source_of(path) else {
+                continue;
+            };
+            let session = open.source.session_of(path.relative());
+            let folder = open.source.project_folder(path.relative());
+            let Some(now) = session
+                .and_then(|session| here.get(&session).copied())
+                .filter(|now| Some(*now) != folder)
+            else {
+                continue;
+            };
+            let renamed = open.source.with_project_folder(path.relative(), &|_| now.to_owned());
+            let Some(there) = LogicalPath::new(path.source(), &renamed)
+                .ok()
+                .and_then(|there| survey.files.get(&there))
+            else {
+                continue;
+            };
+            if self.holds_all_of(there, path, agreed) {
+                moved.insert(path.clone());
+            }
+        }
+        moved
+    }
+
+    /// Whether the local file `there` begins with what the vault has of `path`. In doubt it does not.
+    fn holds_all_of(&mut self, there: &LocalFile, path: &LogicalPath, agreed: &Agreed) -> bool {
+        let Ok(head) = self.open_head(self.vault.file_id(path), agreed.head) else {
+            return false;
+        };
+        if there.size < head.size {
+            return false;
+        }
+        let Some((_, open)) = self.source_of(path) else {
+            return false;
+        };
+        let mut hasher = self.vault.hasher(path);
+        open.root.reader(&there.relative).is_ok_and(|mut opened| {
+            hash_prefix(&mut opened.file, &there.relative, head.size, &mut hasher).is_ok()
+                && hasher.finalize() == head.hash
+        })
+    }
+
+    /// What this machine would send over a longer version of the vault. Shorter sessions count for the breaker: a home that was
+    /// brought back from an old backup has many of them. One that is empty all of a sudden, as a full disk or a power failure
+    /// leaves it, is never sent.
+    fn look_at_what_shrank(&mut self, steps: &mut Steps) {
+        for step in steps.steps.values_mut() {
+            let (Some(local), Some(agreed)) = (&step.local, step.base) else {
+                continue;
+            };
+            if step.decision != Decision::Send || step.kind != FileKind::Transcript || step.hold.is_some() {
+                continue;
+            }
+            let id = self.vault.file_id(&step.path);
+            let Ok(head) = self.open_head(id, agreed.head) else {
+                continue;
+            };
+            if local.size < head.size {
+                steps.losses.shrunk += 1;
+            }
+            if local.size == 0 && head.size > 0 {
+                step.hold = Some(Hold::Trouble);
+                let error = Error::new(
+                    Kind::General,
+                    format!(
+                        "{} is empty here, and a session of {} bytes in the vault",
+                        step.relative, head.size
+                    ),
+                )
+                .hint("it is not sent; delete the file if the session may go from this machine");
+                steps.troubles.push(Trouble::at(step.path.clone(), error));
+            }
+        }
     }
 
     /// The kind of a path: as this machine's rules say, which also decide whether it may be written at all.
@@ -325,41 +432,6 @@ fn transcript_session(source: &dyn crate::sources::Source, kind: FileKind, path:
     (kind == FileKind::Transcript && path.file_name() == format!("{session}.jsonl")).then_some(session)
 }
 
-/// Paths that vanished here because their session now stands under another project folder: the agent moved it, so the vault's
-/// old copy goes too.
-fn moved_sessions(
-    open_vault: &OpenVault,
-    survey: &Survey,
-    base: &BTreeMap<LogicalPath, Agreed>,
-) -> BTreeSet<LogicalPath> {
-    let gone: Vec<&LogicalPath> = base.keys().filter(|path| !survey.files.contains_key(*path)).collect();
-    if gone.is_empty() {
-        return BTreeSet::new();
-    }
-    let mut here: BTreeMap<String, &str> = BTreeMap::new();
-    for file in survey.files.values() {
-        if let Some((_, open)) = open_vault.source_of(&file.path)
-            && let Some(session) = transcript_session(open.source.as_ref(), file.kind, &file.path)
-            && let Some(folder) = open.source.project_folder(file.path.relative())
-        {
-            here.insert(session, folder);
-        }
-    }
-    gone.into_iter()
-        .filter(|path| {
-            let Some((_, open)) = open_vault.source_of(path) else {
-                return false;
-            };
-            let session = open.source.session_of(path.relative());
-            let folder = open.source.project_folder(path.relative());
-            session
-                .and_then(|session| here.get(&session).copied())
-                .is_some_and(|now| Some(now) != folder)
-        })
-        .cloned()
-        .collect()
-}
-
 fn count_losses(
     losses: &mut Losses,
     decision: Decision,
@@ -372,7 +444,11 @@ fn count_losses(
         return;
     }
     match decision {
-        Decision::DeleteHere | Decision::DeleteThere => losses.deleted += 1,
+        Decision::DeleteHere => losses.deleted += 1,
+        Decision::DeleteThere => {
+            losses.deleted += 1;
+            losses.known += 1;
+        }
         Decision::Take if kind == FileKind::Transcript => {
             if let (Some(local), Some(remote)) = (local, remote)
                 && remote.size < local.size

@@ -297,8 +297,8 @@ impl OpenVault {
             }
         }
         self.set_base(base)?;
-        if !settled.paths.is_empty() {
-            trust_what_was_written(context, self, survey, settled.paths.keys())?;
+        if !settled.written.is_empty() {
+            trust_what_was_written(context, self, survey, settled.written.iter())?;
         }
         Ok(())
     }
@@ -409,6 +409,7 @@ impl OpenVault {
             if agreed.is_some_and(|agreed| agreed.hash == file.hash)
                 || unsettled.contains(&id)
                 || steps.unreadable.contains(&id)
+                || steps.steps.get(&file.path).is_some_and(|step| step.hold.is_some())
                 || !options
                     .selection
                     .includes(&file.path, &file.relative, session.as_deref(), open)
@@ -580,7 +581,8 @@ fn absent(path: &LogicalPath, agreed: Agreed) -> Row {
 }
 
 /// What csync wrote itself need not be read again by the next run: after a tick of the clock, a file whose stat is still that of
-/// the write holds what was written.
+/// the write holds what was written. Of a file that was only read this is not known: it may have changed within the tick in which it
+/// was read, after that.
 fn trust_what_was_written<'p>(
     context: &Context<'_>,
     open: &OpenVault,

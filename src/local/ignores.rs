@@ -60,8 +60,15 @@ impl UserIgnores {
     }
 
     /// Whether the file `relative` is synced as far as the person's lists go. It need not exist: also for paths of the vault.
+    ///
+    /// What stands in a folder that is left out is left out itself, as with Git: an exception below such a folder has no
+    /// effect. A walk never goes there, so a file of which this said otherwise would be taken for deleted.
     #[must_use]
     pub fn takes(&self, relative: &str) -> bool {
+        let mut folders = relative.match_indices('/').map(|(at, _)| &relative[..at]);
+        if !folders.all(|folder| self.enters(folder)) {
+            return false;
+        }
         let named_by = |list: &Gitignore| list.matched_path_or_any_parents(relative, false).is_ignore();
         !named_by(&self.ignored) && !named_by(&self.excluded) && self.included.as_ref().is_none_or(named_by)
     }

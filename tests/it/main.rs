@@ -29,6 +29,7 @@ mod merging;
 mod operations;
 mod projects;
 mod races;
+mod review_loss;
 mod round_trip;
 mod secrecy;
 mod settings;
