@@ -104,7 +104,25 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
     super::settings::edited(context, &settings)?;
     // Two runs at once would take each other's folder away, and the later one would overwrite the identity that alone opens
     // the vault of the earlier one. So nothing is looked at before the lock is held.
-    let _lock = Lock::acquire(&paths.state_dir, context.lock_wait, "init")?;
+    let was_here = paths.state_dir.exists();
+    let lock = Lock::acquire(&paths.state_dir, context.lock_wait, "init")?;
+    let done = init_alone(context, options, passphrase, &url, settings);
+    if done.is_err() && !was_here {
+        // A refused `init` leaves nothing behind, not even this.
+        lock.discard();
+    }
+    done
+}
+
+/// The part of [`init`] during which no other run is at work.
+fn init_alone(
+    context: &Context<'_>,
+    options: &InitOptions,
+    passphrase: &mut dyn Passphrase,
+    url: &str,
+    mut settings: Vec<(&str, Vec<String>)>,
+) -> Result<Initialised> {
+    let paths = &context.paths;
     let identity = identity_at_hand(context, options)?;
     // Everything that may ask, fail or be refused happens in a folder that is not yet the mirror.
     let scratch = Scratch::new(paths.mirror().with_extension("new"))?;
@@ -113,7 +131,7 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
     if embedded {
         mirror::create_bare(&paths.embedded_remote())?;
     }
-    let mut remote = mirror::connect(&url)?;
+    let mut remote = mirror::connect(url)?;
     let fetched = remote.fetch(&fresh)?;
     let opened = match fetched {
         None => None,

@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -13,10 +13,12 @@ use super::folder;
 /// The vault's lock, held until it is dropped.
 ///
 /// It is the operating system's lock on a file, so that it ends with the process that holds it, however that ends: what is
-/// written in the file only tells others who holds it. The file itself is never removed, since another may just have opened it.
+/// written in the file only tells others who holds it. Whoever gets the lock looks whether the file still has its name, since
+/// the holder before may have [discarded](Lock::discard) it.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    path: PathBuf,
 }
 
 /// What the holder of a lock says of itself.
@@ -50,7 +52,11 @@ impl Lock {
         let start = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => break,
+                Ok(()) if has_its_name(&file, &path) => break,
+                Ok(()) => {
+                    folder::ensure(dir)?;
+                    file = folder::open_private(&path)?;
+                }
                 Err(TryLockError::WouldBlock) => {
                     let left = wait.saturating_sub(start.elapsed());
                     if left.is_zero() {
@@ -63,10 +69,18 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(StateError::io("lock", &path)(error)),
             }
         }
-        let mut lock = Self { file };
+        let mut lock = Self { file, path };
         // Only for others to read: the lock holds also when the disk is full.
         let _ = lock.introduce(purpose);
         Ok(lock)
+    }
+
+    /// Removes the lock's file, and its folder where that is then empty: for a run that shall leave nothing behind.
+    pub fn discard(self) {
+        let _ = std::fs::remove_file(&self.path);
+        if let Some(folder) = self.path.parent() {
+            let _ = std::fs::remove_dir(folder);
+        }
     }
 
     /// Writes down who holds the lock.
@@ -87,6 +101,22 @@ impl Drop for Lock {
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
     }
+}
+
+/// Whether the open file is still the one at `path`.
+#[cfg(unix)]
+fn has_its_name(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+/// Whether the open file is still the one at `path`: where an open file cannot be removed, always.
+#[cfg(not(unix))]
+fn has_its_name(_: &File, _: &Path) -> bool {
+    true
 }
 
 /// What the holder wrote of itself. `None` where it has not written yet, or something else stands there.

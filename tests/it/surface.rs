@@ -605,11 +605,7 @@ fn p31_errors_say_what_and_what_to_do() {
     [exit 2]
     ");
     let files: Vec<String> = crate::machines::files_below(&ana.home).into_keys().collect();
-    assert_eq!(
-        files,
-        [".local/state/csync/lock"],
-        "an error leaves nothing behind but the lock"
-    );
+    assert!(files.is_empty(), "an error leaves nothing behind: {files:?}");
 }
 
 #[test]
@@ -656,7 +652,7 @@ fn p31_all_json_has_a_version_and_known_keys() {
     assert_snapshot!(keys(bob.csync(&["push", "--json"])), @"version command dry_run items troubles commits bytes_sent files_read races new_members");
     assert_snapshot!(keys(bob.csync(&["pull", "--json"])), @"version command dry_run items troubles commits bytes_sent files_read races new_members");
     assert_snapshot!(keys(bob.csync(&["sync", "--json"])), @"version command dry_run items troubles commits bytes_sent files_read races new_members");
-    assert_snapshot!(keys(bob.csync(&["conflicts", "--json"])), @"version conflicts");
+    assert_snapshot!(keys(bob.csync(&["conflicts", "--json"])), @"version conflicts troubles");
     assert_snapshot!(keys(bob.csync(&["conflicts", "--keep", "both", "--json"])), @"version resolved left");
     assert_snapshot!(keys(bob.csync(&["config", "show", "--json"])), @"version settings");
     assert_snapshot!(keys(bob.csync(&["config", "path", "--json"])), @"version configuration identity mirror index");
