@@ -216,6 +216,13 @@ impl OpenVault {
                 note: None,
             });
         };
+        // An unfinished last line is nowhere else: the file waits until its agent goes on with it or a person removes it.
+        if unfinished(&open.root, local)?.is_some_and(|line| !line.trim_ascii().is_empty()) {
+            return Ok(Applied::Waiting {
+                action: Action::Held,
+                note: "deleted on another device, but its last line here is unfinished and nowhere else".to_owned(),
+            });
+        }
         match open.root.remove(&step.relative, local.stat)? {
             Written::Done(_) => Ok(Applied::Settled {
                 here: None,

@@ -8,8 +8,9 @@ use super::context::Context;
 use super::open::OpenVault;
 use super::report::Action;
 use super::steps::Step;
-use super::survey::{Survey, hash_prefix};
+use super::survey::{Survey, hash_prefix, open_file};
 use crate::core::id::ContentHash;
+use crate::core::stat::Stat;
 use crate::error::{Error, Kind, Result};
 use crate::local::{self, Expected, Written};
 
@@ -30,24 +31,19 @@ impl OpenVault {
         let mut stale = Vec::new();
         let mut there = false;
         for beside in local::conflict_files_of(&open.root, &step.relative) {
-            if self.beside_hash(step, &beside)? == Some(version.head.hash) {
-                there = true;
-            } else {
-                stale.push(beside);
+            match self.look_beside(step, &beside)? {
+                Some((_, hash)) if hash == version.head.hash => there = true,
+                Some((stat, hash)) if self.set_beside_before(&beside, hash)? => stale.push((beside, stat)),
+                _ => {}
             }
         }
         if !there {
             self.write_beside(context, step, version)?;
         }
         // An older version of the vault, untouched since we set it there, says nothing that the newer one does not.
-        for beside in stale {
+        for (beside, stat) in stale {
             let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
-            let hash = self.beside_hash(step, &beside)?;
-            if self.set_beside_before(&beside, hash)?
-                && let Some(stat) = open.root.stat(&beside)?
-            {
-                open.root.remove(&beside, stat)?;
-            }
+            open.root.remove(&beside, stat)?;
         }
         Ok(Applied::Waiting {
             action: Action::Conflict,
@@ -97,9 +93,8 @@ impl OpenVault {
             .iter()
             .filter(|(of, file)| *of == number && local::conflict_base(file) == Some(&step.relative))
         {
-            let hash = self.beside_hash(step, beside)?;
-            if self.set_beside_before(beside, hash)?
-                && let Some(stat) = open.root.stat(beside)?
+            if let Some((stat, hash)) = self.look_beside(step, beside)?
+                && self.set_beside_before(beside, hash)?
             {
                 open.root.remove(beside, stat)?;
             }
@@ -108,21 +103,20 @@ impl OpenVault {
     }
 
     /// Whether a conflict file is as csync wrote it, going by the hash of what it holds now.
-    pub(super) fn set_beside_before(&self, beside: &str, hash: Option<ContentHash>) -> Result<bool> {
-        let written = self.index.meta(&beside_key(beside))?;
-        Ok(written.is_some() && written == hash.map(|hash| hash.to_string()))
+    pub(super) fn set_beside_before(&self, beside: &str, hash: ContentHash) -> Result<bool> {
+        Ok(self.index.meta(&beside_key(beside))? == Some(hash.to_string()))
     }
 
-    /// The hash that a file beside `step`'s would have as a version of it; `None` where it is gone.
-    pub(super) fn beside_hash(&self, step: &Step, beside: &str) -> Result<Option<ContentHash>> {
+    /// The hash that a file beside `step`'s would have as a version of it, and the stat it had before it was read: removing it by
+    /// that stat never removes an edit that came in between. `None` where it is gone.
+    pub(super) fn look_beside(&self, step: &Step, beside: &str) -> Result<Option<(Stat, ContentHash)>> {
         let (_, open) = self.source_of(&step.path).expect("the step was made for a source");
-        let Some(stat) = open.root.stat(beside)? else {
+        let Some(mut opened) = open_file(&open.root, beside)? else {
             return Ok(None);
         };
-        let mut file = open.root.reader(beside)?.file;
         let mut hasher = self.vault.hasher(&step.path);
-        hash_prefix(&mut file, beside, stat.size, &mut hasher)?;
-        Ok(Some(hasher.finalize()))
+        hash_prefix(&mut opened.file, beside, opened.stat.size, &mut hasher)?;
+        Ok(Some((opened.stat, hasher.finalize())))
     }
 }
 

@@ -424,7 +424,8 @@ impl Conflicts {
         // An earlier version, kept in the same way, may have the name: it is not this one.
         for number in 1..=NAMES_TRIED {
             let (path, relative) = place(&beside_name(name, version.head.origin.device.as_str(), number))?;
-            if self.open.beside_hash(step, &relative)? == Some(version.head.hash) {
+            let there = self.open.look_beside(step, &relative)?;
+            if there.is_some_and(|(_, hash)| hash == version.head.hash) {
                 return Ok(None);
             }
             if source.root.stat(&relative)?.is_none() && !in_vault(&path)? {
@@ -442,11 +443,10 @@ impl Conflicts {
     fn remove_beside(&self, step: &Step, version: &Version) -> Result<()> {
         let (_, source) = self.open.source_of(&step.path).expect("the step was made for a source");
         for beside in local::conflict_files_of(&source.root, &step.relative) {
-            let Some(stat) = source.root.stat(&beside)? else {
+            let Some((stat, hash)) = self.open.look_beside(step, &beside)? else {
                 continue;
             };
-            let hash = self.open.beside_hash(step, &beside)?;
-            if hash == Some(version.head.hash) || self.open.set_beside_before(&beside, hash)? {
+            if hash == version.head.hash || self.open.set_beside_before(&beside, hash)? {
                 source.root.remove(&beside, stat)?;
             }
         }

@@ -97,7 +97,14 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
         ("remote", vec![url.clone()]),
         ("device", vec![options.device.to_string()]),
     ];
-    if let Some(claude) = &options.claude {
+    // Where the agent keeps its data is written down also when a variable said so: a run that lacks the variable (from cron, a
+    // hook) would take another folder for this one, and what is not in it for deleted.
+    let from_variable = context.environment.variable("CLAUDE_CONFIG_DIR").is_some();
+    let claude = options
+        .claude
+        .as_ref()
+        .or_else(|| from_variable.then_some(&context.config.claude.path));
+    if let Some(claude) = claude {
         settings.push(("claude.path", vec![claude.to_string_lossy().into_owned()]));
     }
     // A password in the URL, or a configuration that cannot be read, is told before the remote has a vault.

@@ -204,3 +204,26 @@ fn two_inits_at_once_leave_an_identity_that_opens_the_vault() {
     two.ana.write("CLAUDE.md", "# me\n");
     two.ana.sync();
 }
+
+#[test]
+fn where_the_agent_keeps_its_data_does_not_depend_on_who_starts_csync() {
+    let two = TwoMachines::apart();
+    two.ana
+        .csync(&["init", two.remote(), "--device", "ana", "--no-passphrase"])
+        .ok();
+    let elsewhere = two.folder.path().join("elsewhere");
+    let mut bob = Machine::new("bob", two.folder.path().join("people/bob"));
+    bob.set("CLAUDE_CONFIG_DIR", &elsewhere);
+    two.join_with_identity(&bob, "bob");
+    std::fs::create_dir_all(elsewhere.join("agents")).unwrap();
+    std::fs::write(elsewhere.join("agents/reviewer.md"), "Review.\n").unwrap();
+    bob.sync();
+
+    // The same machine, started by something that lacks the variable.
+    let from_cron = Machine::new("cron", bob.home.clone());
+    let run = from_cron.sync();
+
+    assert_eq!(run.actions(), []);
+    two.ana.sync();
+    assert_eq!(two.ana.text("agents/reviewer.md"), "Review.\n");
+}
