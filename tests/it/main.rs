@@ -31,6 +31,7 @@ mod operations;
 mod projects;
 mod races;
 mod round_trip;
+mod scale;
 mod secrecy;
 mod settings;
 mod surface;
