@@ -555,10 +555,7 @@ impl OpenVault {
             .and_then(|open| open.source.project_folder(path.relative()))
             .map(|folder| {
                 let here = local.zip(self.source_of(path)).and_then(|(local, (number, open))| {
-                    survey
-                        .projects
-                        .get(number)?
-                        .project(open.source.project_folder(&local.relative)?)
+                    survey.project(number, open.source.project_folder(&local.relative)?)
                 });
                 project_name(folder, head.and_then(|head| head.origin.project.as_ref()).or(here))
             });

@@ -74,6 +74,7 @@ impl OpenVault {
     pub fn open(context: &Context<'_>, purpose: &str) -> Result<Self> {
         let joined = joined(&context.config)?;
         let lock = Lock::acquire(&context.paths.state_dir, context.lock_wait, purpose)?;
+        remove_scratch(&context.paths.state_dir);
         let mirror = open_mirror(&context.paths.mirror())?;
         let identity = device_identity(context)?;
         let Some(tip) = mirror.get(Pointer::Tip)? else {
@@ -162,6 +163,23 @@ fn open_mirror(folder: &std::path::Path) -> Result<Mirror> {
         .hint("run `csync init` again with the same URL: it fetches the vault anew"));
     }
     Ok(Mirror::open(folder)?)
+}
+
+/// How the folders begin in which a dry run keeps its copies: in the state folder, which nobody else can read.
+pub const SCRATCH: &str = "dry-run-";
+
+/// Removes what a killed dry run left. The lock is held, so it is nobody's any more.
+fn remove_scratch(state_dir: &std::path::Path) {
+    for entry in std::fs::read_dir(state_dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(SCRATCH)
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(
+                "{} of an earlier run could not be removed: {error}",
+                entry.path().display()
+            );
+        }
+    }
 }
 
 /// The identity of this device: `CSYNC_IDENTITY` where it is set, as on a machine that keeps nothing between runs, else the file.

@@ -34,6 +34,14 @@ fn cached<T: DeserializeOwned + Default>(index: &Index, key: &str) -> Result<T> 
 }
 
 impl OpenVault {
+    /// What the vault's heads tell of projects, by the name of the project's folder in the vault.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn vault_projects(&self) -> Result<BTreeMap<String, Project>> {
+        cached(&self.index, VAULT_PROJECTS)
+    }
+
     /// Learns the projects of the vault's newest heads. The base of every path.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::open::OpenVault;
 use super::report::{Report, Trouble};
 use super::survey::{LocalFile, Survey, cannot_read, hash_prefix, open_file, outgoing};
 use crate::core::id::{BlobId, CommitId, ContentHash, FileId, TreeId};
-use crate::core::origin::{Origin, Project};
+use crate::core::origin::Origin;
 use crate::core::path::LogicalPath;
 use crate::core::progress::Phase;
 use crate::error::{Error, Kind, Result};
@@ -367,7 +367,7 @@ impl Cutting {
         let folder = open.source.project_folder(&local.relative);
         let origin = Origin {
             device: open_vault.device.clone(),
-            project: folder.and_then(|folder| project(survey, number, folder)),
+            project: folder.and_then(|folder| survey.project(number, folder)).cloned(),
         };
         let mut cutting = Self {
             id,
@@ -510,12 +510,4 @@ impl Cutting {
             local: self.local,
         })
     }
-}
-
-fn project(survey: &Survey, number: usize, folder: &str) -> Option<Project> {
-    survey
-        .projects
-        .get(number)
-        .and_then(|projects| projects.project(folder))
-        .cloned()
 }

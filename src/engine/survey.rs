@@ -12,6 +12,7 @@ use crate::core::id::ContentHash;
 use crate::core::kind::{FileKind, Retention};
 use crate::core::lines::whole_lines;
 use crate::core::merge;
+use crate::core::origin::Project;
 use crate::core::path::LogicalPath;
 use crate::core::progress::Phase;
 use crate::core::stat::{Stat, Timestamp};
@@ -56,6 +57,8 @@ pub struct Survey {
     pub projects: Vec<ProjectMap>,
     /// How many files' contents were read.
     pub files_read: u64,
+    /// What the vault's heads tell of projects, by the name of the project's folder in the vault.
+    pub vault_projects: BTreeMap<String, Project>,
     /// The scans themselves, in the order of the sources: what they could not see is not gone.
     pub scans: Vec<Scan>,
 }
@@ -66,6 +69,16 @@ pub struct Outgoing {
     pub filtered: Option<Vec<u8>>,
     /// How many bytes are synced.
     pub size: u64,
+}
+
+impl Survey {
+    /// What identifies the project of a local folder: as its own sessions say, else as the vault's do.
+    #[must_use]
+    pub fn project(&self, source: usize, folder: &str) -> Option<&Project> {
+        let map = self.projects.get(source)?;
+        map.project(folder)
+            .or_else(|| self.vault_projects.get(&map.to_logical(folder)))
+    }
 }
 
 impl OpenVault {
@@ -89,6 +102,7 @@ impl OpenVault {
             live: BTreeSet::new(),
             projects: Vec::new(),
             files_read: 0,
+            vault_projects: self.vault_projects()?,
             scans: Vec::new(),
         };
         for (number, open) in self.sources.iter().enumerate() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::apply::Settled;
 use super::context::Context;
-use super::open::OpenVault;
+use super::open::{OpenVault, SCRATCH};
 use super::report::{Action, Report};
 use super::seal::{Outbound, SealedFile};
 use super::selection::Selection;
@@ -114,11 +114,14 @@ fn preview(
     remote: &mut dyn Remote,
     options: &SyncOptions,
 ) -> Result<Report> {
-    let scratch = tempfile::tempdir().map_err(|source| {
-        Error::new(Kind::General, "cannot make a temporary folder for the dry run")
-            .hint("set TMPDIR to a folder that can be written to")
-            .caused_by(source)
-    })?;
+    let scratch = tempfile::Builder::new()
+        .prefix(SCRATCH)
+        .tempdir_in(&context.paths.state_dir)
+        .map_err(|source| {
+            Error::new(Kind::General, "cannot make a temporary folder for the dry run")
+                .hint("look at the space and the permissions of the state folder")
+                .caused_by(source)
+        })?;
     open.divert(scratch.path())?;
     let mut report = Report {
         dry_run: true,

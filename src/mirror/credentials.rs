@@ -11,6 +11,9 @@ use super::library::personal_config;
 /// The environment variable that may hold a token for HTTPS.
 pub(super) const TOKEN: &str = "CSYNC_GIT_TOKEN";
 
+/// The variables that no program started by csync may see.
+const SECRETS: [&str; 3] = [TOKEN, "CSYNC_PASSPHRASE", "CSYNC_IDENTITY"];
+
 /// What has been tried in one conversation with a server.
 pub(super) struct Credentials {
     /// The address that the person gave: no secret goes to another host, whatever a redirection says.
@@ -54,7 +57,10 @@ impl Credentials {
             return Cred::ssh_key_from_agent(user);
         }
         if allowed.contains(CredentialType::USER_PASS_PLAINTEXT) {
+            // A helper would inherit what csync was given in variables, and libgit2 starts it: so none is started beside secrets.
+            let beside_secrets = SECRETS.iter().any(|name| env::var_os(name).is_some());
             if self.first(Way::Helper)
+                && !beside_secrets
                 && let Ok(credential) = personal_config().and_then(|config| Cred::credential_helper(&config, url, None))
             {
                 return Ok(credential);
