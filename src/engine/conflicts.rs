@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::apply::unfinished;
 use super::content::{Version, write_content};
 use super::context::Context;
 use super::diff::Difference;
@@ -13,6 +12,7 @@ use super::report::{Action, Item, Trouble};
 use super::selection::Selection;
 use super::steps::{Step, Steps};
 use super::survey::{LocalFile, Survey, hash_file, shareable};
+use super::versions::unfinished;
 use crate::core::kind::FileKind;
 use crate::core::merge;
 use crate::core::path::LogicalPath;

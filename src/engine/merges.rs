@@ -2,7 +2,6 @@
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
-use super::apply::unfinished;
 use super::content::{Version, read_content, write_content};
 use super::context::Context;
 use super::open::OpenVault;
@@ -11,6 +10,7 @@ use super::report::Action;
 use super::steps::Step;
 use super::survey::{LocalFile, Survey, cannot_read, hash_file, shareable};
 use super::titles;
+use super::versions::unfinished;
 use crate::core::id::{ContentHash, TreeId};
 use crate::core::kind::FileKind;
 use crate::core::merge::{self, Conflict, Side, Sides};

@@ -1,5 +1,6 @@
 //! One file per use case; composes the rooms below.
 
+mod agreement;
 mod apply;
 mod beside;
 mod conflicts;
@@ -8,10 +9,13 @@ mod context;
 mod demo;
 mod diff;
 mod fetch;
+mod founding;
 mod heads;
 mod init;
+mod items;
 mod merges;
 mod open;
+mod preview;
 mod projects;
 mod report;
 mod seal;
@@ -22,6 +26,7 @@ mod steps;
 mod survey;
 mod sync;
 mod titles;
+mod versions;
 
 pub use conflicts::{ConflictItem, Conflicts, Keep};
 pub use context::{Clock, Context, SystemClock};

@@ -3,22 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::apply::Settled;
 use super::context::Context;
-use super::open::{OpenVault, SCRATCH};
+use super::open::OpenVault;
+use super::preview::preview;
 use super::report::{Action, Report};
 use super::seal::{Outbound, SealedFile};
 use super::selection::Selection;
-use super::steps::{BASE_KEY, Hold, Step, Steps};
-use super::survey::{LocalFile, Survey};
+use super::steps::{Hold, Step, Steps};
+use super::survey::Survey;
 use crate::core::id::{CommitId, FileId};
 use crate::core::path::LogicalPath;
 use crate::core::plan::Decision;
 use crate::core::progress::Phase;
-use crate::core::stat::{Stat, Timestamp};
 use crate::error::{Error, Kind, Result};
-use crate::mirror::{Mirror, Pointer, Push, Remote, TreeEdit};
-use crate::state::{Agreed, Row};
+use crate::mirror::{Pointer, Push, Remote};
+use crate::state::Agreed;
 use crate::vault::{Note, layout};
 
 /// Which way to go.
@@ -107,88 +106,7 @@ pub fn sync_with(
     .hint("nothing is lost: run the same command again in a moment"))
 }
 
-/// Says what [`sync`] would do, on a copy of the mirror's refs and of the index that is thrown away.
-fn preview(
-    context: &Context<'_>,
-    open: &mut OpenVault,
-    remote: &mut dyn Remote,
-    options: &SyncOptions,
-) -> Result<Report> {
-    let scratch = tempfile::Builder::new()
-        .prefix(SCRATCH)
-        .tempdir_in(&context.paths.state_dir)
-        .map_err(|source| {
-            Error::new(Kind::General, "cannot make a temporary folder for the dry run")
-                .hint("look at the space and the permissions of the state folder")
-                .caused_by(source)
-        })?;
-    open.divert(scratch.path())?;
-    let mut report = Report {
-        dry_run: true,
-        ..Report::default()
-    };
-    context.progress.begin(Phase::Receive, 0, 0);
-    open.fetch(remote)?;
-    context.progress.end();
-    let survey = open.survey(context)?;
-    let steps = open.steps(&survey, &options.selection)?;
-    check_breaker(context, options, &steps)?;
-    report.files_read = survey.files_read;
-    let mut decided = BTreeSet::new();
-    for step in steps.steps.values() {
-        if !step.decision.remote_changed() {
-            continue;
-        }
-        if options.direction == Direction::Push && step.decision.touches_local() {
-            decided.insert(step.path.clone());
-            open.tell_held_push(step, &survey, &mut report);
-            continue;
-        }
-        match &step.hold {
-            Some(hold) => {
-                decided.insert(step.path.clone());
-                if let Some(item) = open.held_item(step, hold, &survey) {
-                    report.tell(item);
-                }
-            }
-            None => {
-                if let Some((action, sends)) = open.foresee(step, steps.base)? {
-                    report.tell(open.item(&step.path, Some(step), action, None, &survey));
-                    if action == Action::Branched
-                        && options.direction != Direction::Pull
-                        && let Some(path) = open.foresee_branch(step, steps.base)?
-                        && !survey.files.contains_key(&path)
-                    {
-                        report.tell(open.item(&path, None, Action::Added, None, &survey));
-                    }
-                    if !sends {
-                        decided.insert(step.path.clone());
-                    }
-                }
-            }
-        }
-    }
-    if options.direction != Direction::Pull {
-        for step in steps
-            .steps
-            .values()
-            .filter(|step| step.hold.is_none() && !decided.contains(&step.path))
-        {
-            let action = match step.decision {
-                Decision::Send if step.base.is_some() => Action::Sent,
-                Decision::Send => Action::Added,
-                Decision::DeleteThere => Action::DeletedThere,
-                _ => continue,
-            };
-            report.tell(open.item(&step.path, Some(step), action, None, &survey));
-        }
-    }
-    report.troubles.extend(survey.troubles);
-    report.troubles.extend(steps.troubles);
-    Ok(report)
-}
-
-fn check_breaker(context: &Context<'_>, options: &SyncOptions, steps: &Steps) -> Result<()> {
+pub(super) fn check_breaker(context: &Context<'_>, options: &SyncOptions, steps: &Steps) -> Result<()> {
     let losses = steps.losses;
     if options.allow_deletions || !losses.trip_breaker(context.config.max_delete) {
         return Ok(());
@@ -260,7 +178,7 @@ impl OpenVault {
         self.send(context, remote, options, &steps, survey, base, report)
     }
 
-    fn tell_held_push(&self, step: &Step, survey: &Survey, report: &mut Report) {
+    pub(super) fn tell_held_push(&self, step: &Step, survey: &Survey, report: &mut Report) {
         let changed_here = match (&step.local, &step.base) {
             (Some(local), Some(base)) => local.hash != base.hash,
             (Some(_), None) | (None, Some(_)) => true,
@@ -270,120 +188,6 @@ impl OpenVault {
             let note = "it also changed on another device: run `csync sync`".to_owned();
             report.tell(self.item(&step.path, Some(step), Action::Held, Some(note), survey));
         }
-    }
-
-    /// Moves the base of what was settled to the vault's version, and keeps the old one of everything else.
-    fn settle(
-        &mut self,
-        context: &Context<'_>,
-        steps: &Steps,
-        survey: &mut Survey,
-        base: &mut BTreeMap<LogicalPath, Agreed>,
-        settled: Settled,
-    ) -> Result<()> {
-        for (path, agreed) in &settled.paths {
-            let step = steps.steps.get(path);
-            match step.and_then(|step| step.remote.as_ref()) {
-                Some(version) => {
-                    let hash = agreed.unwrap_or(version.head.hash);
-                    base.insert(
-                        path.clone(),
-                        Agreed {
-                            head: version.blob,
-                            hash,
-                        },
-                    );
-                }
-                None => {
-                    base.remove(path);
-                }
-            }
-        }
-        self.set_base(base)?;
-        if !settled.written.is_empty() {
-            trust_what_was_written(context, self, survey, settled.written.iter())?;
-        }
-        Ok(())
-    }
-
-    /// Points the base at a tree that holds `base`: the tip's, with the old versions of what is not settled.
-    pub(super) fn set_base(&self, base: &BTreeMap<LogicalPath, Agreed>) -> Result<()> {
-        let (tip, tip_tree) = self.tip()?;
-        let old = self.mirror.get(Pointer::Base)?;
-        let old_tree = self.base_tree()?;
-        let agreed: BTreeMap<FileId, &Agreed> = base
-            .iter()
-            .map(|(path, agreed)| (self.vault.file_id(path), agreed))
-            .collect();
-        let mut edits: Vec<TreeEdit> = Vec::new();
-        for (id, (_, now)) in self.head_changes(old_tree, Some(tip_tree))? {
-            let wanted = agreed.get(&id).map(|agreed| agreed.head);
-            if wanted == now {
-                continue;
-            }
-            // Neither settled nor known: also a head that cannot be opened keeps the version that was agreed on before.
-            edits.extend(self.restore_base(id, old_tree)?);
-        }
-        let new = if edits.is_empty() {
-            tip
-        } else {
-            let mut writer = self.mirror.writer()?;
-            let tree = writer.tree(Some(tip_tree), &edits)?;
-            if old_tree == Some(tree) {
-                return Ok(());
-            }
-            let commit = writer.commit(tree, &[tip], "csync base")?;
-            writer.finish()?;
-            commit
-        };
-        if old != Some(new) {
-            self.mirror.set(Pointer::Base, old, new)?;
-        }
-        Ok(())
-    }
-
-    /// Makes the index say what is here and what is agreed. Only differences are written.
-    pub(super) fn remember(&mut self, survey: &Survey, base: &BTreeMap<LogicalPath, Agreed>) -> Result<()> {
-        let mut old: BTreeMap<LogicalPath, Row> = self
-            .index
-            .rows()?
-            .into_iter()
-            .map(|row| (row.path.clone(), row))
-            .collect();
-        let troubled: BTreeSet<&LogicalPath> = survey
-            .troubles
-            .iter()
-            .filter_map(|trouble| trouble.path.as_ref())
-            .collect();
-        let mut upserts = Vec::new();
-        let paths: BTreeSet<&LogicalPath> = survey.files.keys().chain(base.keys()).collect();
-        for path in paths {
-            let agreed = base.get(path).copied();
-            let before = old.remove(path);
-            let row = match (survey.files.get(path), &before) {
-                (Some(file), _) => row(file, agreed),
-                // Not here any more, or not readable now: what was known of it is kept.
-                (None, Some(before)) => Row {
-                    agreed,
-                    ..before.clone()
-                },
-                (None, None) => absent(path, agreed.expect("it is here or agreed on")),
-            };
-            if before.as_ref() != Some(&row) {
-                upserts.push(row);
-            }
-        }
-        let removals: Vec<LogicalPath> = old.into_keys().filter(|path| !troubled.contains(path)).collect();
-        if !upserts.is_empty() || !removals.is_empty() {
-            self.index.write(&upserts, &removals)?;
-        }
-        let base = self.mirror.get(Pointer::Base)?.map(|id| id.to_string());
-        if let Some(base) = base
-            && self.index.meta(BASE_KEY)?.as_ref() != Some(&base)
-        {
-            self.index.set_meta(BASE_KEY, &base)?;
-        }
-        Ok(())
     }
 
     /// Seals and pushes what changed here. `false`: another machine pushed first.
@@ -534,76 +338,9 @@ impl OpenVault {
             .map(|member| member.name)
             .collect())
     }
-
-    /// Works on a copy of the mirror's refs and of the index in `folder`; nothing that lasts is written from now on.
-    fn divert(&mut self, folder: &std::path::Path) -> Result<()> {
-        self.mirror = Mirror::scratch(&self.mirror, &folder.join("mirror.git"))?;
-        self.index = self.index.scratch(&folder.join("index.sqlite"))?;
-        for source in &mut self.sources {
-            source.root = source.root.read_only()?;
-        }
-        Ok(())
-    }
 }
 
 fn rejected(remote: &dyn Remote, reason: &str) -> Error {
     Error::new(Kind::Network, format!("the remote {} refused the push: {reason}", remote.location()))
         .hint("nothing is lost: what was sealed goes with the next push that it accepts; look at the host's rules for the repository")
-}
-
-fn row(file: &LocalFile, agreed: Option<Agreed>) -> Row {
-    Row {
-        path: file.path.clone(),
-        relative: file.relative.clone(),
-        stat: file.stat,
-        seen: file.seen,
-        hash: file.hash,
-        size: file.size,
-        agreed,
-    }
-}
-
-/// A row for what is agreed on and not here: no stat that a file could have.
-fn absent(path: &LogicalPath, agreed: Agreed) -> Row {
-    let stat = Stat {
-        size: 0,
-        modified: Timestamp(0),
-        changed: Timestamp(0),
-        inode: 0,
-        mode: 0,
-    };
-    Row {
-        path: path.clone(),
-        relative: String::new(),
-        stat,
-        seen: Timestamp(0),
-        hash: agreed.hash,
-        size: 0,
-        agreed: Some(agreed),
-    }
-}
-
-/// What csync wrote itself need not be read again by the next run: after a tick of the clock, a file whose stat is still that of
-/// the write holds what was written. Of a file that was only read this is not known: it may have changed within the tick in which it
-/// was read, after that.
-fn trust_what_was_written<'p>(
-    context: &Context<'_>,
-    open: &OpenVault,
-    survey: &mut Survey,
-    written: impl Iterator<Item = &'p LogicalPath>,
-) -> Result<()> {
-    context.clock.wait(Stat::TICK);
-    for path in written {
-        let Some((_, source)) = open.source_of(path) else {
-            continue;
-        };
-        let Some(file) = survey.files.get_mut(path) else {
-            continue;
-        };
-        let seen = context.timestamp();
-        if file.stat.is_racy(file.seen) && source.root.stat(&file.relative)? == Some(file.stat) {
-            file.seen = seen;
-        }
-    }
-    Ok(())
 }

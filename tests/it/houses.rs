@@ -41,11 +41,6 @@ const AT_HOME: &[(&str, &[&str])] = &[
 
 /// Files that may be longer than [`LONGEST`], each with its reason.
 const LONG_FILES: &[(&str, &str)] = &[
-    (
-        "engine/apply.rs",
-        "one case for each decision of the plan, read side by side",
-    ),
-    ("engine/sync.rs", "the rounds of a sync from top to bottom"),
     ("engine/seal.rs", "cutting and sealing are one pipeline"),
     (
         "local/replace/tests.rs",
