@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
+use rayon::prelude::*;
+
 use super::context::Context;
 use super::open::{OpenSource, OpenVault};
 use super::projects::{logical_path, project_map};
@@ -122,9 +124,9 @@ impl OpenVault {
                     .map(|problem| Trouble::new(problem.relative, Error::from(problem.error))),
             );
             context.progress.begin(Phase::Scan, scan.files.len() as u64, 0);
+            let mut named: BTreeMap<LogicalPath, &str> = BTreeMap::new();
+            let mut unknown = Vec::new();
             for found in &scan.files {
-                context.check_stop()?;
-                context.progress.advance(1, 0);
                 let path = match logical_path(open, &projects, &found.relative) {
                     Ok(path) => path,
                     Err(why) => {
@@ -137,49 +139,65 @@ impl OpenVault {
                 let Some((kind, retention)) = open.source.classify(&found.relative) else {
                     continue;
                 };
-                if let Some(other) = survey.files.get(&path) {
+                if let Some(other) = named.get(&path) {
                     let error = Error::new(
                         Kind::General,
-                        format!(
-                            "{} and {} are the same file for other machines",
-                            found.relative, other.relative
-                        ),
+                        format!("{} and {other} are the same file for other machines", found.relative),
                     )
                     .hint("give one of the two projects a name of its own under `claude.projects`");
                     survey.troubles.push(Trouble::at(path, error));
                     continue;
                 }
+                named.insert(path.clone(), &found.relative);
                 let known = rows.get(&path).filter(|row| {
                     row.relative == found.relative && row.stat == found.stat && !row.stat.is_racy(row.seen)
                 });
-                let file = match known {
-                    Some(row) => Ok(Some((found.stat, row.seen, row.hash, row.size))),
-                    None => {
-                        survey.files_read += 1;
-                        tracing::trace!("reading {}", found.relative);
-                        let seen = context.timestamp();
-                        hash_file(&self.vault, open, &path, &found.relative, kind)
-                            .map(|hashed| hashed.map(|(stat, hash, size)| (stat, seen, hash, size)))
-                    }
+                let file = LocalFile {
+                    path,
+                    relative: found.relative.clone(),
+                    kind,
+                    retention,
+                    stat: found.stat,
+                    seen: known.map_or(Timestamp(0), |row| row.seen),
+                    hash: known.map_or(ContentHash([0; 32]), |row| row.hash),
+                    size: known.map_or(0, |row| row.size),
                 };
-                match file {
-                    Ok(Some((stat, seen, hash, size))) => {
-                        let relative = found.relative.clone();
-                        let file = LocalFile {
-                            path: path.clone(),
-                            relative,
-                            kind,
-                            retention,
-                            stat,
-                            seen,
-                            hash,
-                            size,
-                        };
-                        survey.files.insert(path, file);
+                if known.is_some() {
+                    context.progress.advance(1, 0);
+                    survey.files.insert(file.path.clone(), file);
+                } else {
+                    unknown.push(file);
+                }
+            }
+            survey.files_read += unknown.len() as u64;
+            let vault = &self.vault;
+            let read: Vec<_> = unknown
+                .into_par_iter()
+                .map(|file| {
+                    context.check_stop()?;
+                    tracing::trace!("reading {}", file.relative);
+                    let seen = context.timestamp();
+                    let hashed = hash_file(vault, open, &file.path, &file.relative, file.kind);
+                    context.progress.advance(1, 0);
+                    Ok((LocalFile { seen, ..file }, hashed))
+                })
+                .collect::<Result<_>>()?;
+            for (file, hashed) in read {
+                match hashed {
+                    Ok(Some((stat, hash, size))) => {
+                        survey.files.insert(
+                            file.path.clone(),
+                            LocalFile {
+                                stat,
+                                hash,
+                                size,
+                                ..file
+                            },
+                        );
                     }
                     // It vanished since the scan.
                     Ok(None) => {}
-                    Err(error) => survey.troubles.push(Trouble::at(path, error)),
+                    Err(error) => survey.troubles.push(Trouble::at(file.path, error)),
                 }
             }
             context.progress.end();
