@@ -101,8 +101,8 @@ pub use config::{
 pub use core::progress::{Phase, Progress, Silent};
 pub use engine::{
     Action, Clock, ConflictItem, Conflicts, Context, Difference, Direction, InitOptions, Initialised, Item, Keep,
-    OpenVault, Passphrase, Report, Request, Selection, Status, SyncOptions, SystemClock, Trouble, diff, init, joined,
-    status, sync, sync_with,
+    OpenVault, Passphrase, Report, Request, Selection, Status, SyncOptions, SystemClock, Title, Trouble, diff, init,
+    joined, status, sync, sync_with,
 };
 pub use error::{Error, Kind, Result};
 

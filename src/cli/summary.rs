@@ -134,7 +134,7 @@ fn fitting(shell: &Shell, name: &str, facts: &str) -> String {
 
 /// What a person calls it: a session's title, else the file's path.
 pub fn name(item: &Item) -> String {
-    match (&item.title, &item.session) {
+    match (item.title.get(), &item.session) {
         (Some(title), _) => format!("“{}”", sanitize::line(title)),
         (None, Some(session)) if item.path.file_name() == format!("{session}.jsonl") => {
             format!("session {}", &session[..session.len().min(8)])

@@ -4,6 +4,7 @@ use super::open::OpenVault;
 use super::report::{Action, Item};
 use super::steps::{Hold, Step};
 use super::survey::Survey;
+use super::titles::Title;
 use crate::core::kind::FileKind;
 use crate::core::origin::Project;
 use crate::core::path::LogicalPath;
@@ -47,9 +48,9 @@ impl OpenVault {
             });
         let title = match (local, open, &session) {
             (Some(local), Some(open), Some(_)) if local.kind == FileKind::Transcript => {
-                super::titles::title(&open.root, local)
+                Title::of(open.root.path().join(&local.relative))
             }
-            _ => None,
+            _ => Title::default(),
         };
         Item {
             path: path.clone(),

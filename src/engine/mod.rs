@@ -39,6 +39,7 @@ pub use selection::{Request, Selection};
 pub use settings::write as write_settings;
 pub use status::{Status, status};
 pub use sync::{Direction, SyncOptions, sync, sync_with};
+pub use titles::Title;
 
 #[cfg(all(test, unix))]
 #[allow(clippy::unwrap_used)]

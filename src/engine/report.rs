@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::titles::Title;
+
 use crate::core::path::LogicalPath;
 use crate::error::{Error, Kind};
 
@@ -52,8 +54,8 @@ pub struct Item {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// The session's title, or its first prompt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Title::is_none")]
+    pub title: Title,
     /// The project it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,

@@ -119,7 +119,7 @@ pub fn show(shell: &Shell, difference: &Difference, raw: bool, out: &mut dyn Wri
 
 fn title(difference: &Difference) -> String {
     let path = difference.item.path.to_string();
-    match &difference.item.title {
+    match difference.item.title.get() {
         Some(_) => format!("{}  {path}", summary::name(&difference.item)),
         None => path,
     }
