@@ -143,13 +143,13 @@ mod tests {
 
     #[test]
     fn what_a_person_writes_becomes_absolute() {
-        let environment = Environment::new("/home/ana", [("", "")]).working_in("/work");
+        let environment = Environment::new("/home/ana", [("", "")]).working_in("/srv");
         for (written, absolute) in [
             ("~", "/home/ana"),
             ("~/x", "/home/ana/x"),
-            ("x", "/work/x"),
+            ("x", "/srv/x"),
             ("/x", "/x"),
-            ("~bob/x", "/work/~bob/x"),
+            ("~bob/x", "/srv/~bob/x"),
         ] {
             assert_eq!(environment.resolve(Path::new(written)), Path::new(absolute));
         }

@@ -7,7 +7,7 @@ use crate::error::Error;
 const FILE: &str = "/home/ana/.config/csync/config.toml";
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
-    Environment::new("/home/ana", variables.iter().copied()).working_in("/work")
+    Environment::new("/home/ana", variables.iter().copied()).working_in("/srv")
 }
 
 fn of_file(text: &str) -> Result<Config, ConfigError> {
@@ -257,7 +257,7 @@ fn a_path_is_kept_as_written_unless_it_would_depend_on_the_working_folder() {
         text.unwrap()
     };
     assert_eq!(path("~/claude"), "[claude]\npath = \"~/claude\"\n");
-    assert_eq!(path("claude"), "[claude]\npath = \"/work/claude\"\n");
+    assert_eq!(path("claude"), "[claude]\npath = \"/srv/claude\"\n");
 }
 
 #[test]
