@@ -103,7 +103,7 @@ pub fn sync_with(
         Kind::Network,
         format!("other devices pushed first {} times in a row", retries + 1),
     )
-    .hint("nothing is lost: run the same command again in a moment"))
+    .hint("nothing is lost: run the same command again in a moment; a lock that a killed run left at the remote gives way after ten seconds"))
 }
 
 pub(super) fn check_breaker(context: &Context<'_>, options: &SyncOptions, steps: &Steps) -> Result<()> {
