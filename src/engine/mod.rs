@@ -6,6 +6,7 @@ mod beside;
 mod conflicts;
 mod content;
 mod context;
+mod cutting;
 mod demo;
 mod diff;
 mod fetch;

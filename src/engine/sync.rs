@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::context::Context;
+use super::cutting::Outbound;
 use super::open::OpenVault;
 use super::preview::preview;
 use super::report::{Action, Report};
-use super::seal::{Outbound, SealedFile};
+use super::seal::SealedFile;
 use super::selection::Selection;
 use super::steps::{Hold, Step, Steps};
 use super::survey::Survey;
