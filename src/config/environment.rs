@@ -19,6 +19,7 @@ pub struct Environment {
     secrets: BTreeMap<&'static str, SecretString>,
     home: PathBuf,
     working_folder: PathBuf,
+    program: Option<PathBuf>,
 }
 
 impl Environment {
@@ -43,6 +44,7 @@ impl Environment {
             secrets,
             working_folder: home.clone(),
             home,
+            program: None,
         }
     }
 
@@ -56,7 +58,9 @@ impl Environment {
         let home = home.ok_or(ConfigError::NoHome)?;
         let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let working_folder = std::env::current_dir().unwrap_or_else(|_| home.clone());
-        Ok(Self::new(home, variables).working_in(working_folder))
+        let mut environment = Self::new(home, variables).working_in(working_folder);
+        environment.program = std::env::current_exe().ok();
+        Ok(environment)
     }
 
     /// The same environment in another working folder, which relative paths of the person are relative to.
@@ -97,6 +101,12 @@ impl Environment {
     #[must_use]
     pub fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// csync's own program file, which other programs can be told to start; nothing where there is none, as within another program.
+    #[must_use]
+    pub fn program(&self) -> Option<&Path> {
+        self.program.as_deref()
     }
 
     /// A path that a person wrote, made absolute: `~` and `~/…` stand for the home folder, and a relative path
