@@ -157,6 +157,9 @@ pub struct SyncArgs {
     /// Go on where many files would be deleted or sessions become shorter
     #[arg(long)]
     pub allow_deletions: bool,
+    /// End with exit code 0, not 16, where the remote cannot be reached: what changed is sealed and goes with the next sync
+    #[arg(long)]
+    pub offline_ok: bool,
     /// Print the outcome as JSON
     #[arg(long)]
     pub json: bool,

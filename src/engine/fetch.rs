@@ -11,11 +11,23 @@ use crate::vault::Vault;
 impl OpenVault {
     /// Fetches the remote's tip, verifies it and makes it this machine's tip. One round trip when nothing changed.
     ///
+    /// What is outgoing and cannot be pushed any more is decided on anew. That may need to bring sessions back, which only a sync
+    /// does: where something is outgoing, this is for a vault that was [diverted](Self::divert).
+    ///
     /// # Errors
     /// [`Kind::Network`]; [`Kind::General`] where the repository is no vault, [`Kind::Key`] where it is another one; [`Kind::Rollback`] where the remote's history is not a continuation of what was seen here;
     /// [`Kind::Damaged`] where a seal does not verify. Nothing local has changed then.
-    pub fn fetch(&mut self, remote: &mut dyn Remote) -> Result<CommitId> {
-        let (seen, _) = self.tip()?;
+    pub(super) fn fetch(&mut self, remote: &mut dyn Remote) -> Result<()> {
+        let incoming = self.receive(remote)?;
+        self.go_on_from(incoming, None)
+    }
+
+    /// Fetches the remote's tip and verifies it. No pointer but the one for what came has moved then.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub(super) fn receive(&mut self, remote: &mut dyn Remote) -> Result<CommitId> {
+        let seen = self.seen()?;
         tracing::debug!("asking {} for its newest state", remote.location());
         let fetched = remote.fetch(&self.mirror).map_err(gone)?;
         let Some(incoming) = fetched else {
@@ -53,9 +65,23 @@ impl OpenVault {
         }
         verify_history(&self.mirror, &self.vault, incoming, Some(seen))?;
         tracing::debug!("it is at commit {incoming}; every seal since {seen} verifies");
-        self.mirror.set(Pointer::Tip, Some(seen), incoming)?;
-        self.vault = with_dictionaries(&self.mirror, self.mirror.commit(incoming)?.tree, &self.vault)?;
         Ok(incoming)
+    }
+
+    /// Makes what was received this machine's tip.
+    pub(super) fn advance(&mut self, incoming: CommitId) -> Result<()> {
+        let seen = self.seen()?;
+        if incoming != seen {
+            self.mirror.set(Pointer::Tip, Some(seen), incoming)?;
+            self.vault = with_dictionaries(&self.mirror, self.mirror.commit(incoming)?.tree, &self.vault)?;
+        }
+        match self.mirror.get(Pointer::Outgoing)? {
+            Some(outgoing) if self.mirror.is_ancestor(outgoing, incoming)? => {
+                tracing::debug!("what was outgoing has arrived");
+                Ok(self.mirror.clear(Pointer::Outgoing)?)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One file per use case; composes the rooms below.
 
+mod absence;
 mod agreement;
 mod apply;
 mod beside;
@@ -17,6 +18,7 @@ mod init;
 mod items;
 mod merges;
 mod open;
+mod outgoing;
 mod patience;
 mod preview;
 mod projects;
@@ -24,6 +26,7 @@ mod rejections;
 mod report;
 mod seal;
 mod selection;
+mod sending;
 mod settings;
 mod status;
 mod steps;
@@ -32,6 +35,7 @@ mod sync;
 mod titles;
 mod versions;
 
+pub use absence::Absence;
 pub use conflicts::{ConflictItem, Conflicts, Keep};
 pub use connect::prepare;
 pub use context::{Clock, Context, SystemClock};
@@ -42,8 +46,8 @@ pub use open::{OpenVault, joined};
 pub use report::{Action, Item, Report, Trouble};
 pub use selection::{Request, Selection};
 pub use settings::write as write_settings;
-pub use status::{Status, status};
-pub use sync::{Direction, SyncOptions, sync, sync_with};
+pub use status::{Status, Waiting, status};
+pub use sync::{Direction, LARGEST_PUSH, SyncOptions, sync, sync_with};
 pub use titles::Title;
 
 #[cfg(all(test, unix))]
