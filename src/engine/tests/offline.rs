@@ -231,7 +231,6 @@ fn two_machines_that_were_offline_converge() {
     let two = two_in_sync();
     two.ana.append(&session(1), &line("a1", "s1", 1));
     two.ana.write("CLAUDE.md", "# one\n\nana\n");
-    two.bob.append("history.jsonl", "");
     two.bob
         .append(&session(1), &line("b1", "s1", 9).replace("user", "system"));
     two.bob.write(&session(3), line("m1", "", 1));
@@ -546,7 +545,7 @@ fn a_push_carries_no_more_than_its_limit() {
     // Each state in between is a vault that another machine can work with.
     for number in [0, pushes.len() / 2, pushes.len() - 2] {
         two.go_back();
-        let mut open = OpenVault::open(&context, "test").unwrap();
+        let open = OpenVault::open(&context, "test").unwrap();
         let mut remote = Away::of(&two, Reach::Whole);
         for push in &pushes[..=number] {
             let seen = open.seen().unwrap();
