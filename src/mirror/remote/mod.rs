@@ -14,6 +14,7 @@ mod failure;
 mod folder;
 mod libgit2;
 mod network;
+mod ssh;
 
 pub use self::failure::Outage;
 pub use self::network::Network;
