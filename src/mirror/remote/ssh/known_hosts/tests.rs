@@ -354,6 +354,73 @@ proptest! {
     }
 }
 
+/// Whether ssh accepts the key of a real sshd, which it starts itself, going by `known_hosts` alone.
+fn accepted_by_ssh(folder: &Path, known_hosts: &Path, host: &str, port: u16) -> bool {
+    let key = folder.join("rsa");
+    let server = format!("/usr/sbin/sshd -i -f /dev/null -o HostKey={}", key.display());
+    let output = Command::new("ssh")
+        .args(["-F", "none", "-T", "-p", &port.to_string(), "-o", "BatchMode=yes"])
+        .args(["-o", "GlobalKnownHostsFile=none", "-o", "StrictHostKeyChecking=yes"])
+        .args(["-o", "UpdateHostKeys=no", "-o", "PreferredAuthentications=publickey"])
+        .args(["-o", "IdentityFile=none", "-o", "IdentityAgent=none"])
+        .args(["-o", &format!("UserKnownHostsFile={}", known_hosts.display())])
+        .args(["-o", &format!("ProxyCommand={server}")])
+        .args([&format!("nobody@{host}"), "true"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (accepted, refused) = (
+        said.contains("Permission denied"),
+        said.contains("Host key verification failed"),
+    );
+    assert!(accepted != refused, "{said}");
+    accepted
+}
+
+#[test]
+fn ssh_itself_judges_the_same() {
+    // What sshd wants when it runs as root; anyone else neither needs nor can make it.
+    let _ = std::fs::create_dir("/run/sshd");
+    let folder = tempfile::tempdir().unwrap();
+    let (own, other) = (real_key(folder.path(), "rsa"), real_key(folder.path(), "ed25519"));
+    let misnamed = own.replace("ssh-rsa", "ssh-ed25519");
+    let by_signature = own.replace("ssh-rsa", "rsa-sha2-512");
+    for text in [
+        String::new(),
+        format!("git.example.com {own}"),
+        format!("[git.example.com]:2222 {own}"),
+        format!("GIT.example.com {own}"),
+        format!("git.example.com {other}"),
+        format!("git.example.com {other}\ngit.example.com {own}"),
+        format!("git.example.com {own}\n@revoked * {own}"),
+        format!("@revoked git.example.com {own}\n[git.example.com]:2222 {own}"),
+        format!("[git.example.com]:2222 {other}\ngit.example.com {own}"),
+        format!("@cert-authority * {own}"),
+        format!("@cert-authority * {other}\n* {own}"),
+        format!("*.com,!git.example.com {own}"),
+        format!("!www.example.com {own}"),
+        format!("*,![git.example.com]:2222 {own}"),
+        format!("[git.*]:22?2 {own}"),
+        format!("@revoked @cert-authority * {own}\n* {own}"),
+        format!("# git.example.com {own}"),
+        format!(" \t git.example.com \t {own} with a comment"),
+        format!("git.example.com {misnamed}"),
+        format!("git.example.com {by_signature}"),
+    ] {
+        let path = folder.path().join("known_hosts");
+        std::fs::write(&path, format!("{text}\n")).unwrap();
+        let files = load(std::slice::from_ref(&path)).0;
+        for port in [22, 2222] {
+            let verdict = judge(&files, &HostName::new("git.example.com", port), &blob(&own));
+            assert_eq!(
+                matches!(verdict, Verdict::Known { .. }),
+                accepted_by_ssh(folder.path(), &path, "git.example.com", port),
+                "{text} {port} {verdict:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn an_accepted_host_is_known_to_csync_and_to_ssh() {
     let home = tempfile::tempdir().unwrap();
