@@ -3,7 +3,6 @@
 //! The git program finds and starts them as it does for itself: `gh auth git-credential`, a manager, `store`, the keychain,
 //! several in a row, for some hosts only, from included files. No helper is started without it.
 
-use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -142,7 +141,7 @@ impl<'h, 'n> CredentialHelper<'h, 'n> {
             }
         };
         tracing::debug!("git credential {verb} for {}", self.url);
-        let _ = self.run(&["credential", verb], &SecretString::from(told).expose_secret());
+        let _ = self.run(&["credential", verb], SecretString::from(told).expose_secret());
     }
 
     /// Runs git with `input`; what it printed, where it succeeded in time.
@@ -225,6 +224,6 @@ fn is_executable(path: &Path) -> bool {
     }
     #[cfg(not(unix))]
     {
-        about.is_file() && path.extension().is_some_and(|extension| extension == OsStr::new("exe"))
+        about.is_file() && path.extension().is_some_and(|extension| extension == "exe")
     }
 }

@@ -10,10 +10,13 @@ use self::folder::PathRemote;
 use self::libgit2::GitRemote;
 
 pub(in crate::mirror) mod address;
+mod credential_helper;
 mod failure;
 mod folder;
 mod libgit2;
 mod network;
+#[allow(dead_code, unused_imports)]
+mod ssh;
 
 pub use self::failure::Outage;
 pub use self::network::Network;

@@ -42,6 +42,8 @@ pub(super) struct KeysThatWork {
     bad: Vec<Way>,
     /// Passphrases that were typed, and how often each was asked for.
     passphrases: BTreeMap<PathBuf, (SecretString, u8)>,
+    /// Whether the server hung up while the agent's keys were tried, so that some were not.
+    agent_broke_off: bool,
     /// What became of each way.
     notes: Vec<String>,
 }
@@ -83,7 +85,7 @@ impl<'s, 'n> Keys<'s, 'n> {
         }
         let agent = agent::ask(self.network.variable("SSH_AUTH_SOCK"));
         let held = match &agent {
-            AgentState::Holds(keys) => keys.as_slice(),
+            AgentState::Holds(keys) if !self.works.agent_broke_off => keys.as_slice(),
             _ => &[],
         };
         let files = key_files::find(None, &self.network.home);
@@ -130,6 +132,7 @@ impl<'s, 'n> Keys<'s, 'n> {
         }
         let Some(way) = self.pending.take() else { return false };
         let Way::File(path) = &way else {
+            self.works.agent_broke_off = true;
             self.is_bad(way, None);
             return true;
         };
