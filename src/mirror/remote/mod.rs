@@ -15,7 +15,6 @@ mod failure;
 mod folder;
 mod libgit2;
 mod network;
-#[allow(dead_code, unused_imports)]
 mod ssh;
 
 pub use self::failure::Outage;
