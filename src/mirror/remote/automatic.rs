@@ -1,0 +1,291 @@
+//! The remote that nobody chose a transport for: libgit2, and the git command for what libgit2 cannot do.
+//!
+//! A switch is made once, is told once, and is remembered by whoever keeps [`Carrier`]. It is made only when libgit2 failed
+//! for one of the reasons in [`beyond_libgit2`] and the git command then succeeded. Whatever is a matter of trust (host keys,
+//! certificates), of the other side's will (a rejected push, a repository that is not there), or passes by itself, is never a
+//! reason.
+
+use crate::core::id::CommitId;
+use crate::mirror::error::MirrorError;
+use crate::mirror::library::personal_config;
+use crate::mirror::pointer::oid;
+use crate::mirror::reach;
+use crate::mirror::repository::Mirror;
+
+use super::address::{host, shown};
+use super::git_command::{self, GitCommandRemote};
+use super::libgit2::GitRemote;
+use super::{Carrier, Network, Outage, Push, Remote, Tested};
+
+/// From how many bytes on a push is left to the git command, where there is one, in bytes.
+///
+/// libgit2 compresses all objects again, on one thread, at 33 MB/s; git sends them as they are, at 110 MB/s, and takes
+/// some 50 ms to start. Below this the difference is not felt.
+const BIG_PUSH: u64 = 16 << 20;
+
+/// See the module.
+pub(super) struct Automatic<'n> {
+    url: String,
+    network: Network<'n>,
+    libgit2: GitRemote<'n>,
+    /// The git command, once it is used for this remote.
+    git: Option<GitCommandRemote<'n>>,
+    /// Why it is used, where that was not told yet.
+    untold: Option<String>,
+}
+
+impl<'n> Automatic<'n> {
+    /// The repository at `url`, which is not contacted yet.
+    pub(super) fn new(url: String, network: Network<'n>) -> Self {
+        let known = network.switched.clone();
+        let untold = match known {
+            Some(_) => None,
+            None => beyond_from_the_start(&url, &network),
+        };
+        let git = known
+            .or_else(|| untold.clone())
+            .and_then(|because| GitCommandRemote::new(url.clone(), network.clone(), Some(because)).ok());
+        Self {
+            libgit2: GitRemote::new(url.clone(), network.clone()),
+            untold: untold.filter(|_| git.is_some()),
+            git,
+            url,
+            network,
+        }
+    }
+
+    /// Does `act` with libgit2 or, where that is beyond it, with the git command.
+    fn attempt<T>(&mut self, act: &mut dyn FnMut(&mut dyn Remote) -> Result<T, MirrorError>) -> Result<T, MirrorError> {
+        if let Some(git) = &mut self.git {
+            let done = act(git)?;
+            self.tell();
+            return Ok(done);
+        }
+        let error = match act(&mut self.libgit2) {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let Some(because) = beyond_libgit2(&error, &self.url, &self.network) else {
+            return Err(error);
+        };
+        let Ok(mut git) = GitCommandRemote::new(self.url.clone(), self.network.clone(), Some(because.clone())) else {
+            return Err(error);
+        };
+        tracing::debug!("libgit2 cannot {because}: {error}; trying the git command");
+        match act(&mut git) {
+            Ok(done) => {
+                self.git = Some(git);
+                self.untold = Some(because);
+                self.tell();
+                Ok(done)
+            }
+            Err(stopped @ MirrorError::Interrupted { .. }) => Err(stopped),
+            Err(second) => Err(with_addition(error, &second)),
+        }
+    }
+
+    /// Says that the git command is used from now on, once.
+    fn tell(&mut self) {
+        if let Some(because) = self.untold.take() {
+            self.network.questions.tell(&format!(
+                "libgit2 cannot {because}: using the git command for {} from now on (`csync config set transport …` to choose)",
+                self.location()
+            ));
+        }
+    }
+}
+
+impl Remote for Automatic<'_> {
+    fn location(&self) -> String {
+        shown(&self.url)
+    }
+
+    fn fetch(&mut self, mirror: &Mirror) -> Result<Option<CommitId>, MirrorError> {
+        self.attempt(&mut |remote| remote.fetch(mirror))
+    }
+
+    fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError> {
+        if self.git.is_none()
+            && git_command::is_there(&self.network)
+            && is_big(mirror, expected, new)
+            && let Ok(git) = GitCommandRemote::new(self.url.clone(), self.network.clone(), None)
+        {
+            // Nobody is asked twice: where git would have to ask, libgit2, which was answered already, does it.
+            match git.quietly().push(mirror, expected, new) {
+                Ok(answer) => return Ok(answer),
+                Err(stopped @ (MirrorError::Interrupted { .. } | MirrorError::NotAContinuation { .. })) => {
+                    return Err(stopped);
+                }
+                Err(error) => tracing::debug!("the git command did not carry the push: {error}"),
+            }
+        }
+        self.attempt(&mut |remote| remote.push(mirror, expected, new))
+    }
+
+    fn test(&mut self) -> Result<Tested, MirrorError> {
+        self.attempt(&mut |remote| remote.test())
+    }
+
+    fn carrier(&self) -> Carrier {
+        self.git.as_ref().map_or(Carrier::Libgit2, Remote::carrier)
+    }
+}
+
+/// Whether what `new` needs and `expected` does not have is more than [`BIG_PUSH`]. Only headers of objects are read, and
+/// no more of them than it takes to know.
+fn is_big(mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> bool {
+    let known: Vec<git2::Oid> = expected.into_iter().map(oid).collect();
+    let mut size = 0;
+    let mut big = false;
+    // What is missing or damaged is for the push itself to tell.
+    let _ = reach::objects(&mirror.repository, &[oid(new)], &known, &mut |odb, id, _| {
+        size += odb.read_header(id).map_or(0, |(size, _)| size as u64);
+        big = size > BIG_PUSH;
+        if big {
+            // An error is what ends the walk.
+            return Err(MirrorError::TooLarge {
+                what: "the push".into(),
+                size,
+                limit: BIG_PUSH,
+            });
+        }
+        Ok(())
+    });
+    big
+}
+
+/// What libgit2's error would be made of by the git command, for which it is worth a try: what libgit2 cannot, to be read
+/// after "libgit2 cannot". None where git would fail as well, or where a failure must not be worked around.
+///
+/// | over | libgit2 said | what git has that libgit2 has not |
+/// |---|---|---|
+/// | SSH | sign-in refused | security keys, certificates, other agents, what `~/.ssh/config` says of keys |
+/// | SSH | no key exchange | OpenSSH's algorithms |
+/// | SSH | no such host | aliases in `~/.ssh/config` |
+/// | SSH | a host that a certificate authority vouches for | `@cert-authority` |
+/// | HTTPS | no way to sign in that it knows | Negotiate, NTLM |
+/// | HTTPS | sign-in refused, TLS refused, 400 | client certificates, cookies, headers of the person's Git configuration |
+/// | HTTPS | anything about the proxy | every proxy of curl's (libgit2 issue 7072) |
+pub(super) fn beyond_libgit2(error: &MirrorError, url: &str, network: &Network<'_>) -> Option<String> {
+    let is_http = url.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"));
+    let is_git = url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("git://"));
+    if is_git {
+        return None;
+    }
+    let because = if is_http {
+        beyond_over_http(error, url, network)?
+    } else {
+        beyond_over_ssh(error)?
+    };
+    Some(because.to_owned())
+}
+
+fn beyond_over_ssh(error: &MirrorError) -> Option<&'static str> {
+    let says = |detail: &str, words: &[&str]| {
+        let lower = detail.to_ascii_lowercase();
+        words.iter().any(|word| lower.contains(word))
+    };
+    match error {
+        MirrorError::Authentication { .. } => Some("sign in over SSH with what is set up here"),
+        MirrorError::HostIdentity { detail, .. } if says(detail, &["cert-authority", "certificate authority"]) => {
+            Some("check a host that a certificate authority vouches for")
+        }
+        MirrorError::Network {
+            outage: Outage::Offline,
+            detail,
+            ..
+        } if says(detail, &["resolve"]) => Some("find the host, which may be an alias in `~/.ssh/config`"),
+        MirrorError::Network { detail, outage, .. }
+            if !outage.is_absence() && says(detail, &["exchange encryption keys", "key exchange", "algorithm", "kex"]) =>
+        {
+            Some("agree with the server on how to encrypt")
+        }
+        _ => None,
+    }
+}
+
+fn beyond_over_http(error: &MirrorError, url: &str, network: &Network<'_>) -> Option<&'static str> {
+    let (detail, outage) = match error {
+        MirrorError::Authentication { detail, .. } => (detail, Outage::Other),
+        MirrorError::Network { detail, outage, .. } if !outage.is_absence() => (detail, *outage),
+        // A server that wants a client certificate breaks TLS off with an alert. A bad certificate of its own is no such thing.
+        MirrorError::HostIdentity { detail, .. } if detail.to_ascii_lowercase().contains("alert") => {
+            return own_settings(url, network).filter(|_| outage_is_ours(detail));
+        }
+        _ => return None,
+    };
+    let lower = detail.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if outage == Outage::Other && says(&["proxy"]) {
+        return Some("use this proxy");
+    }
+    if says(&["authentication that we do not support", "authentication is not supported", "appropriate mechanism"]) {
+        return Some("sign in in the way that the server wants");
+    }
+    if matches!(error, MirrorError::Authentication { .. }) || says(&["status code: 400", "alert", "handshake"]) {
+        return own_settings(url, network);
+    }
+    None
+}
+
+/// Whether TLS was broken off by the other side for want of a certificate of ours.
+fn outage_is_ours(detail: &str) -> bool {
+    let lower = detail.to_ascii_lowercase();
+    ["certificate required", "handshake failure", "bad certificate"]
+        .iter()
+        .any(|words| lower.contains(words))
+}
+
+/// What the person's Git has been told for this host that only git can do.
+fn own_settings(url: &str, network: &Network<'_>) -> Option<&'static str> {
+    if network.variable("GIT_SSL_CERT").is_some() {
+        return Some("use the client certificate of your Git configuration");
+    }
+    let config = personal_config().ok()?;
+    let server = host(url)?;
+    let mut entries = config.entries(Some(r"^http\..*")).ok()?;
+    while let Some(Ok(entry)) = entries.next() {
+        let Ok(name) = entry.name() else { continue };
+        let lower = name.to_ascii_lowercase();
+        // `http.<key>`, or `http.<address>.<key>` for some addresses.
+        let key = lower.rsplit('.').next().unwrap_or_default();
+        let address = lower.strip_prefix("http.").and_then(|rest| rest.strip_suffix(key));
+        let is_for_us = address.is_some_and(|address| address.is_empty() || address.contains(&server));
+        let because = match key {
+            "sslcert" | "sslkey" => "use the client certificate of your Git configuration",
+            "extraheader" => "send the headers of your Git configuration",
+            "cookiefile" => "send the cookies of your Git configuration",
+            "emptyauth" | "delegation" => "sign in in the way that your Git configuration asks for",
+            _ => continue,
+        };
+        if is_for_us {
+            return Some(because);
+        }
+    }
+    None
+}
+
+/// Why libgit2 need not be tried at all, where the configuration of SSH says so.
+fn beyond_from_the_start(_url: &str, _network: &Network<'_>) -> Option<String> {
+    None
+}
+
+/// libgit2's error, with what the git command said where that is something else.
+fn with_addition(error: MirrorError, second: &MirrorError) -> MirrorError {
+    let (MirrorError::Authentication { detail: said, .. }
+    | MirrorError::HostIdentity { detail: said, .. }
+    | MirrorError::NotFound { detail: said, .. }
+    | MirrorError::Network { detail: said, .. }) = second
+    else {
+        return error;
+    };
+    let mut error = error;
+    if let MirrorError::Authentication { detail, .. }
+    | MirrorError::HostIdentity { detail, .. }
+    | MirrorError::Network { detail, .. } = &mut error
+        && !detail.contains(said.as_str())
+    {
+        *detail = format!("{detail}; and the git command: {said}");
+    }
+    error
+}
