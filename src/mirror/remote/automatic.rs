@@ -11,9 +11,10 @@ use crate::mirror::library::personal_config;
 use crate::mirror::pointer::oid;
 use crate::mirror::reach;
 use crate::mirror::repository::Mirror;
+use crate::mirror::ssh::config::{self, Asked};
 
 use super::address::{host, shown};
-use super::git_command::{self, GitCommandRemote};
+use super::git_command::GitCommandRemote;
 use super::libgit2::GitRemote;
 use super::{Carrier, Network, Outage, Push, Remote, Tested};
 
@@ -28,6 +29,8 @@ pub(super) struct Automatic<'n> {
     url: String,
     network: Network<'n>,
     libgit2: GitRemote<'n>,
+    /// Whether it was found out which of the two to begin with.
+    looked: bool,
     /// The git command, once it is used for this remote.
     git: Option<GitCommandRemote<'n>>,
     /// Why it is used, where that was not told yet.
@@ -37,25 +40,39 @@ pub(super) struct Automatic<'n> {
 impl<'n> Automatic<'n> {
     /// The repository at `url`, which is not contacted yet.
     pub(super) fn new(url: String, network: Network<'n>) -> Self {
-        let known = network.switched.clone();
-        let untold = match known {
-            Some(_) => None,
-            None => beyond_from_the_start(&url, &network),
-        };
-        let git = known
-            .or_else(|| untold.clone())
-            .and_then(|because| GitCommandRemote::new(url.clone(), network.clone(), Some(because)).ok());
         Self {
             libgit2: GitRemote::new(url.clone(), network.clone()),
-            untold: untold.filter(|_| git.is_some()),
-            git,
+            looked: false,
+            git: None,
+            untold: None,
             url,
             network,
         }
     }
 
+    /// Before the first use: whether the git command was taken up in an earlier run, or libgit2 need not be tried at all.
+    fn look(&mut self) {
+        if std::mem::replace(&mut self.looked, true) {
+            return;
+        }
+        let known = self.network.switched.clone();
+        let is_new = known.is_none();
+        let Some(because) = known.or_else(|| beyond_from_the_start(&self.url, &self.network)) else {
+            return;
+        };
+        // Where there is no git, libgit2 may do its best.
+        self.git = self.command(Some(because.clone())).ok();
+        self.untold = (is_new && self.git.is_some()).then_some(because);
+    }
+
+    /// The git command for this remote.
+    fn command(&self, because: Option<String>) -> Result<GitCommandRemote<'n>, MirrorError> {
+        GitCommandRemote::new(self.url.clone(), self.network.clone(), because)
+    }
+
     /// Does `act` with libgit2 or, where that is beyond it, with the git command.
     fn attempt<T>(&mut self, act: &mut dyn FnMut(&mut dyn Remote) -> Result<T, MirrorError>) -> Result<T, MirrorError> {
+        self.look();
         if let Some(git) = &mut self.git {
             let done = act(git)?;
             self.tell();
@@ -68,10 +85,10 @@ impl<'n> Automatic<'n> {
         let Some(because) = beyond_libgit2(&error, &self.url, &self.network) else {
             return Err(error);
         };
-        let Ok(mut git) = GitCommandRemote::new(self.url.clone(), self.network.clone(), Some(because.clone())) else {
+        let Ok(mut git) = self.command(Some(because.clone())) else {
             return Err(error);
         };
-        tracing::debug!("libgit2 cannot {because}: {error}; trying the git command");
+        tracing::debug!("{because}: {error}; trying the git command");
         match act(&mut git) {
             Ok(done) => {
                 self.git = Some(git);
@@ -88,7 +105,7 @@ impl<'n> Automatic<'n> {
     fn tell(&mut self) {
         if let Some(because) = self.untold.take() {
             self.network.questions.tell(&format!(
-                "libgit2 cannot {because}: using the git command for {} from now on (`csync config set transport …` to choose)",
+                "{because}: using the git command for {} from now on (`csync config set transport …` to choose)",
                 self.location()
             ));
         }
@@ -105,10 +122,10 @@ impl Remote for Automatic<'_> {
     }
 
     fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError> {
+        self.look();
         if self.git.is_none()
-            && git_command::is_there(&self.network)
+            && let Ok(git) = self.command(None)
             && is_big(mirror, expected, new)
-            && let Ok(git) = GitCommandRemote::new(self.url.clone(), self.network.clone(), None)
         {
             // Nobody is asked twice: where git would have to ask, libgit2, which was answered already, does it.
             match git.quietly().push(mirror, expected, new) {
@@ -154,8 +171,8 @@ fn is_big(mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> bool {
     big
 }
 
-/// What libgit2's error would be made of by the git command, for which it is worth a try: what libgit2 cannot, to be read
-/// after "libgit2 cannot". None where git would fail as well, or where a failure must not be worked around.
+/// What libgit2's error would be made of by the git command, for which it is worth a try: why, as a sentence. None
+/// where git would fail as well, or where a failure must not be worked around.
 ///
 /// | over | libgit2 said | what git has that libgit2 has not |
 /// |---|---|---|
@@ -186,19 +203,19 @@ fn beyond_over_ssh(error: &MirrorError) -> Option<&'static str> {
         words.iter().any(|word| lower.contains(word))
     };
     match error {
-        MirrorError::Authentication { .. } => Some("sign in over SSH with what is set up here"),
+        MirrorError::Authentication { .. } => Some("libgit2 cannot sign in over SSH with what is set up here"),
         MirrorError::HostIdentity { detail, .. } if says(detail, &["cert-authority", "certificate authority"]) => {
-            Some("check a host that a certificate authority vouches for")
+            Some("libgit2 cannot check a host that a certificate authority vouches for")
         }
         MirrorError::Network {
             outage: Outage::Offline,
             detail,
             ..
-        } if says(detail, &["resolve"]) => Some("find the host, which may be an alias in `~/.ssh/config`"),
+        } if says(detail, &["resolve"]) => Some("libgit2 cannot find the host, which may be an alias in `~/.ssh/config`"),
         MirrorError::Network { detail, outage, .. }
             if !outage.is_absence() && says(detail, &["exchange encryption keys", "key exchange", "algorithm", "kex"]) =>
         {
-            Some("agree with the server on how to encrypt")
+            Some("libgit2 cannot agree with the server on how to encrypt")
         }
         _ => None,
     }
@@ -217,10 +234,10 @@ fn beyond_over_http(error: &MirrorError, url: &str, network: &Network<'_>) -> Op
     let lower = detail.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if outage == Outage::Other && says(&["proxy"]) {
-        return Some("use this proxy");
+        return Some("libgit2 cannot use this proxy");
     }
     if says(&["authentication that we do not support", "authentication is not supported", "appropriate mechanism"]) {
-        return Some("sign in in the way that the server wants");
+        return Some("libgit2 cannot sign in in the way that the server wants");
     }
     if matches!(error, MirrorError::Authentication { .. }) || says(&["status code: 400", "alert", "handshake"]) {
         return own_settings(url, network);
@@ -239,7 +256,7 @@ fn outage_is_ours(detail: &str) -> bool {
 /// What the person's Git has been told for this host that only git can do.
 fn own_settings(url: &str, network: &Network<'_>) -> Option<&'static str> {
     if network.variable("GIT_SSL_CERT").is_some() {
-        return Some("use the client certificate of your Git configuration");
+        return Some("libgit2 cannot use the client certificate of your Git configuration");
     }
     let config = personal_config().ok()?;
     let server = host(url)?;
@@ -252,10 +269,10 @@ fn own_settings(url: &str, network: &Network<'_>) -> Option<&'static str> {
         let address = lower.strip_prefix("http.").and_then(|rest| rest.strip_suffix(key));
         let is_for_us = address.is_some_and(|address| address.is_empty() || address.contains(&server));
         let because = match key {
-            "sslcert" | "sslkey" => "use the client certificate of your Git configuration",
-            "extraheader" => "send the headers of your Git configuration",
-            "cookiefile" => "send the cookies of your Git configuration",
-            "emptyauth" | "delegation" => "sign in in the way that your Git configuration asks for",
+            "sslcert" | "sslkey" => "libgit2 cannot use the client certificate of your Git configuration",
+            "extraheader" => "libgit2 cannot send the headers of your Git configuration",
+            "cookiefile" => "libgit2 cannot send the cookies of your Git configuration",
+            "emptyauth" | "delegation" => "libgit2 cannot sign in in the way that your Git configuration asks for",
             _ => continue,
         };
         if is_for_us {
@@ -266,8 +283,39 @@ fn own_settings(url: &str, network: &Network<'_>) -> Option<&'static str> {
 }
 
 /// Why libgit2 need not be tried at all, where the configuration of SSH says so.
-fn beyond_from_the_start(_url: &str, _network: &Network<'_>) -> Option<String> {
-    None
+fn beyond_from_the_start(url: &str, network: &Network<'_>) -> Option<String> {
+    let asked = ssh_host(url)?;
+    let answer = config::ask(&asked, &network.home, &network.variables);
+    let reason = config::beyond_libssh2(answer.config()?, &asked)?;
+    Some(format!("{reason}, which libgit2 cannot"))
+}
+
+/// What an SSH address says of its host; none for other addresses.
+fn ssh_host(url: &str) -> Option<Asked<'_>> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // `user@host:path`.
+        let (place, _) = url.split_once(':')?;
+        let (user, host) = split_user(place);
+        return Some(Asked { host, port: None, user });
+    };
+    if !scheme.to_ascii_lowercase().contains("ssh") {
+        return None;
+    }
+    let authority = rest.split('/').next()?;
+    let (user, place) = split_user(authority);
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()),
+        _ => (place, None),
+    };
+    Some(Asked { host, port, user })
+}
+
+/// The user, without a password, and the host.
+fn split_user(place: &str) -> (Option<&str>, &str) {
+    match place.rsplit_once('@') {
+        Some((user, host)) => (user.split(':').next(), host),
+        None => (None, place),
+    }
 }
 
 /// libgit2's error, with what the git command said where that is something else.
@@ -289,3 +337,7 @@ fn with_addition(error: MirrorError, second: &MirrorError) -> MirrorError {
     }
     error
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
