@@ -23,9 +23,6 @@ mod reach;
 mod remote;
 mod repository;
 mod spool;
-#[allow(dead_code, unused_imports)]
-#[path = "remote/ssh/mod.rs"]
-mod ssh;
 mod tree;
 mod writer;
 

@@ -20,6 +20,7 @@ mod folder;
 mod git_command;
 mod libgit2;
 mod network;
+mod ssh;
 
 pub use self::failure::Outage;
 pub use self::git_command::relay_credential;
