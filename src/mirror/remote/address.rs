@@ -178,7 +178,11 @@ pub(super) fn user(address: &str) -> Option<&str> {
         Some((_, rest)) => (rest.split(['/', '?', '#']).next()?, true),
         None => (address.split(['/', ':']).next()?, false),
     };
-    let (user, _) = if is_url { authority.rsplit_once('@') } else { authority.split_once('@') }?;
+    let (user, _) = if is_url {
+        authority.rsplit_once('@')
+    } else {
+        authority.split_once('@')
+    }?;
     user.split(':').next().filter(|user| !user.is_empty())
 }
 

@@ -170,12 +170,17 @@ impl<'s, 'n> Passwords<'s, 'n> {
 
     /// The helpers for the address.
     fn helper(&self) -> Option<CredentialHelper<'s, 'n>> {
-        let user = self.network.user_name.as_deref().or_else(|| address::user(self.address));
+        let user = self
+            .network
+            .user_name
+            .as_deref()
+            .or_else(|| address::user(self.address));
         CredentialHelper::find(self.network, self.address, user)
     }
 }
 
 /// Whether what is sent to `url` is encrypted on the way.
 fn is_sealed(url: &str) -> bool {
-    url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+    url.get(..8)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use git2::ProxyOptions;
 
-use super::personal::Personal;
 use crate::mirror::remote::Network;
+use crate::mirror::remote::personal::Personal;
 
 /// The port of a proxy that names none, as curl has it.
 const USUAL_PORT: u16 = 1080;
@@ -32,7 +32,12 @@ impl Way {
         if !matches!(scheme.as_str(), "http" | "https") {
             return Self::Straight;
         }
-        let set = |name: &str| network.variable(name).and_then(|value| value.to_str()).map(str::to_owned);
+        let set = |name: &str| {
+            network
+                .variable(name)
+                .and_then(|value| value.to_str())
+                .map(str::to_owned)
+        };
         let proxy = match personal.http(url, "proxy") {
             Some(proxy) => Some(proxy.to_owned()),
             None => set(&format!("{scheme}_proxy"))
@@ -58,7 +63,10 @@ impl Way {
         }
         let authority = rest.split('/').next().unwrap_or_default();
         let address = authority.rsplit('@').next().unwrap_or_default();
-        let has_port = address.rsplit(':').next().is_some_and(|last| last != address && !last.contains(']'));
+        let has_port = address
+            .rsplit(':')
+            .next()
+            .is_some_and(|last| last != address && !last.contains(']'));
         Self::Proxy(if has_port || scheme == "https" {
             format!("{scheme}://{authority}")
         } else {
@@ -106,7 +114,9 @@ fn is_within(address: IpAddr, entry: &str) -> bool {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     };
-    let Ok(base) = base.parse().map(octets) else { return false };
+    let Ok(base) = base.parse().map(octets) else {
+        return false;
+    };
     let address = octets(address);
     let all = base.len() * 8;
     let bits = match bits {
@@ -149,14 +159,30 @@ mod tests {
         for (url, set, expected) in [
             ("https://host/x", vec![], Way::Straight),
             ("https://host/x", vec![("HTTPS_PROXY", "p")], through("http://p:1080")),
-            ("https://host/x", vec![("https_proxy", "http://u:p@q:8/"), ("HTTPS_PROXY", "p")], through("http://u:p@q:8")),
+            (
+                "https://host/x",
+                vec![("https_proxy", "http://u:p@q:8/"), ("HTTPS_PROXY", "p")],
+                through("http://u:p@q:8"),
+            ),
             ("http://host/x", vec![("HTTP_PROXY", "p")], Way::Straight),
             ("http://host/x", vec![("http_proxy", "p:1")], through("http://p:1")),
             ("http://host/x", vec![("https_proxy", "p:1")], Way::Straight),
-            ("https://host/x", vec![("ALL_PROXY", "[::1]")], through("http://[::1]:1080")),
+            (
+                "https://host/x",
+                vec![("ALL_PROXY", "[::1]")],
+                through("http://[::1]:1080"),
+            ),
             ("https://host/x", vec![("all_proxy", "https://p")], through("https://p")),
-            ("https://host/x", vec![("ALL_PROXY", "socks5h://p:1")], Way::Unknown("socks5h".to_owned())),
-            ("https://host/x", vec![("https_proxy", "p"), ("NO_PROXY", "*")], Way::Straight),
+            (
+                "https://host/x",
+                vec![("ALL_PROXY", "socks5h://p:1")],
+                Way::Unknown("socks5h".to_owned()),
+            ),
+            (
+                "https://host/x",
+                vec![("https_proxy", "p"), ("NO_PROXY", "*")],
+                Way::Straight,
+            ),
             ("git@host:x", vec![("ALL_PROXY", "p")], Way::Straight),
             ("ssh://host/x", vec![("ALL_PROXY", "p")], Way::Straight),
         ] {
@@ -188,7 +214,11 @@ mod tests {
 
     #[test]
     fn git_settings_come_before_the_environment() {
-        let set = [("https_proxy", "env:1"), ("http.proxy", "git:1"), ("http.https://host.proxy", "")];
+        let set = [
+            ("https_proxy", "env:1"),
+            ("http.proxy", "git:1"),
+            ("http.https://host.proxy", ""),
+        ];
         assert_eq!(way("https://host/x", &set), Way::Straight);
         assert_eq!(way("https://other/x", &set), Way::Proxy("http://git:1".to_owned()));
         let set = [("no_proxy", "other"), ("http.proxy", "git:1")];

@@ -71,7 +71,9 @@ fn name(mut distinguished: &[u8]) -> Option<String> {
     let mut found = [None, None];
     while let Some((_, set, after)) = element(distinguished) {
         distinguished = after;
-        let Some((SEQUENCE, pair, _)) = element(set) else { continue };
+        let Some((SEQUENCE, pair, _)) = element(set) else {
+            continue;
+        };
         let Some((OBJECT_IDENTIFIER, kind, value)) = element(pair) else {
             continue;
         };
@@ -107,7 +109,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let made = Command::new("openssl")
             .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30000 -outform DER".split(' '))
-            .args(["-keyout", "key", "-out", "certificate", "-subj", "/O=Makers/CN=The authority"])
+            .args([
+                "-keyout",
+                "key",
+                "-out",
+                "certificate",
+                "-subj",
+                "/O=Makers/CN=The authority",
+            ])
             .current_dir(folder.path())
             .output()
             .unwrap();

@@ -18,7 +18,9 @@ impl Personal {
     pub(super) fn read(network: &Network<'_>) -> Self {
         let mut settings = Vec::new();
         for file in files(network) {
-            let Ok(config) = git2::Config::open(&file) else { continue };
+            let Ok(config) = git2::Config::open(&file) else {
+                continue;
+            };
             let Ok(mut entries) = config.entries(Some("^http\\.")) else {
                 continue;
             };
@@ -42,7 +44,9 @@ impl Personal {
         let url = Parts::of(url)?;
         let mut best: Option<(Fit, &str)> = None;
         for (key, value) in &self.settings {
-            let Some(rest) = key.strip_prefix("http.") else { continue };
+            let Some(rest) = key.strip_prefix("http.") else {
+                continue;
+            };
             let (pattern, last) = rest
                 .rsplit_once('.')
                 .map_or((None, rest), |(pattern, last)| (Some(pattern), last));
@@ -99,7 +103,9 @@ fn files(network: &Network<'_>) -> Vec<PathBuf> {
 /// The settings in `GIT_CONFIG_COUNT`, `GIT_CONFIG_KEY_<n>` and `GIT_CONFIG_VALUE_<n>`.
 fn of_variables(network: &Network<'_>) -> Vec<(String, String)> {
     let text = |name: &str| network.variables.get(name)?.to_str().map(str::to_owned);
-    let count = text("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
+    let count = text("GIT_CONFIG_COUNT")
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0);
     let pair = |number: usize| {
         let key = text(&format!("GIT_CONFIG_KEY_{number}"))?;
         let value = text(&format!("GIT_CONFIG_VALUE_{number}"))?;
