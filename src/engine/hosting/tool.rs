@@ -131,8 +131,9 @@ impl<'a> Tool<'a> {
     pub(super) fn api(&self, endpoint: &str, fields: &[(&str, &str)]) -> Result<Answer> {
         // With `--include`, standard output tells the status also when the tool ends with a failure.
         let mut arguments = vec!["api".to_owned(), "--include".to_owned()];
-        if self.service == Service::GitLab && !self.host.contains(':') {
-            // Else it may take the host of the repository that somebody works in.
+        // `glab` may else take the host of the repository that somebody works in, and `gh` the only one that it knows. Neither
+        // takes a port there.
+        if self.host == self.service.usual_host() || self.service == Service::GitLab && !self.host.contains(':') {
             arguments.extend(["--hostname".to_owned(), self.host.clone()]);
         }
         arguments.extend([
@@ -209,6 +210,8 @@ impl<'a> Tool<'a> {
             command.env_remove(name);
         }
         match self.service {
+            // Told of github.com by the variable, it asks there also when it knows that nobody is signed in.
+            Service::GitHub if self.host == self.service.usual_host() => command.env_remove("GH_HOST"),
             Service::GitHub => command.env("GH_HOST", &self.host),
             Service::GitLab => command.env("GITLAB_HOST", &self.host),
         };
