@@ -276,6 +276,19 @@ fn what_was_made_before_a_failure_is_told_and_used_the_next_time() {
 }
 
 #[test]
+fn the_address_is_of_the_protocol_that_the_tool_is_set_to() {
+    let github = GitHub::start();
+    let ana = github.machine("ana");
+    let address = "ssh://git@localhost:1/me/sessions.git";
+    github.has("me/sessions", |says| says["ssh_url"] = address.into());
+    std::fs::create_dir_all(ana.home.join(".config/gh")).unwrap();
+    std::fs::write(ana.home.join(".config/gh/config.yml"), "git_protocol: ssh\n").unwrap();
+    // Nobody is there; that it is looked for is enough.
+    let run = init(&ana, "github:me/sessions", &[]).fails(16);
+    assert!(run.stderr.contains(address), "{}", run.stderr);
+}
+
+#[test]
 fn at_a_terminal_it_asks_before_it_makes_one() {
     let github = GitHub::start();
     let ana = github.machine("ana");

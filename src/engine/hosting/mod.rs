@@ -10,7 +10,7 @@ mod gitlab;
 mod name;
 mod tool;
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 #[allow(clippy::unwrap_used)]
 mod tests;
 

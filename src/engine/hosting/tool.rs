@@ -11,8 +11,6 @@ use super::name::{self, Name, Service};
 use crate::engine::context::Context;
 use crate::error::{Error, Kind, Result, reason};
 
-/// How long one question to a host may take.
-const LONGEST: Duration = Duration::from_secs(60);
 /// How often it is looked whether the child has ended.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How much of what a child says is read, in bytes.
@@ -188,6 +186,11 @@ impl<'a> Tool<'a> {
         Some(!ended.stdout.trim().is_empty())
     }
 
+    /// How long one question to a host may take: as long as a connection and a silent server may.
+    fn longest(&self) -> Duration {
+        self.context.config.timeouts.connect + self.context.config.timeouts.idle
+    }
+
     /// Runs a program to its end.
     fn run(&self, program: &str, arguments: &[String]) -> std::io::Result<Ended> {
         let environment = &self.context.environment;
@@ -202,7 +205,8 @@ impl<'a> Tool<'a> {
             .env("GLAB_CHECK_UPDATE", "false")
             .env("GLAB_SEND_TELEMETRY", "false")
             .env("NO_COLOR", "1")
-            .current_dir(environment.home())
+            // In no repository: `glab` would take its remotes for what the person asks about, and Git its configuration.
+            .current_dir(std::path::MAIN_SEPARATOR_STR)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -227,14 +231,14 @@ impl<'a> Tool<'a> {
                 end(&mut child);
                 return Err(std::io::ErrorKind::Interrupted.into());
             }
-            if start.elapsed() > LONGEST {
+            if start.elapsed() > self.longest() {
                 end(&mut child);
                 return Err(std::io::ErrorKind::TimedOut.into());
             }
             std::thread::sleep(PAUSE);
         };
         // What the child started may keep the streams open: no longer than this is waited for it.
-        let rest = LONGEST.saturating_sub(start.elapsed()) + PAUSE;
+        let rest = self.longest().saturating_sub(start.elapsed()) + PAUSE;
         let cut = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
         Ok(Ended {
             success: status.success(),
@@ -261,7 +265,7 @@ impl<'a> Tool<'a> {
             }
             std::io::ErrorKind::TimedOut => Error::new(
                 Kind::Network,
-                format!("{program} did not answer within {} seconds", LONGEST.as_secs()),
+                format!("{program} did not answer within {} seconds", self.longest().as_secs()),
             )
             .hint(format!("see that `{program} auth status` is content; {}", self.by_hand)),
             _ => Error::new(Kind::General, format!("cannot run {program}: {}", reason(&error)))
