@@ -169,11 +169,7 @@ fn make(
             format!("{} made {place} and does not show it", tool.host),
         )
         .hint("wait a moment and run the same command again: it uses what is there then"),
-        false => Error::new(
-            Kind::Network,
-            format!("{} does not make {place}: {}", tool.host, answer.said()),
-        )
-        .hint(format!(
+        false => Error::new(Kind::Network, format!("cannot make {place}: {}", answer.said())).hint(format!(
             "{user} may make repositories under that name only where its owner allows it; {}",
             tool.by_hand
         )),
