@@ -5,13 +5,13 @@
 //! refuse what the hosts refuse. The programs are installed by `scripts/test`.
 
 mod agent;
-mod certificates;
+pub mod certificates;
 mod daemon;
 pub mod faults;
 pub mod hooks;
 pub mod https;
 mod listening;
-mod process;
+pub mod process;
 mod proxy;
 pub mod ssh;
 
