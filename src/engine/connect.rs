@@ -7,6 +7,7 @@ use super::patience::Patient;
 use crate::config::Config;
 use crate::core::transport::Transport;
 use crate::error::Result;
+pub use crate::mirror::relay_credential;
 use crate::mirror::{self, Carrier, Network, Remote};
 use crate::state::Switched;
 

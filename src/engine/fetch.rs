@@ -47,7 +47,11 @@ impl OpenVault {
         }
         if !self.mirror.is_ancestor(seen, incoming)? {
             // Before it is called a rollback: is it the right repository at all?
-            let found = vault_id(&self.mirror, self.mirror.commit(incoming)?.tree)?;
+            let found =
+                vault_id(&self.mirror, self.mirror.commit(incoming)?.tree).map_err(|error| match error.kind() {
+                    Kind::General => error.hint(REPLACED),
+                    _ => error,
+                })?;
             if found != self.vault.id() {
                 return Err(other_vault(found, self.vault.id()));
             }
@@ -85,17 +89,21 @@ impl OpenVault {
     }
 }
 
-/// A repository that was there before and is not any more says what to do about that.
+/// A repository that was there before and is not any more, or is another one, says what to do about that.
 fn gone(error: MirrorError) -> Error {
-    let is_gone = matches!(error, MirrorError::NotFound { .. } | MirrorError::NoRepository { .. });
-    let error = Error::from(error);
-    if !is_gone {
-        return error;
-    }
-    error.hint(
-        "nothing was changed here; it may have been renamed, deleted, or be hidden from this account: `csync remote show` shows the address, `csync remote set-url URL` takes another one",
-    )
+    let hint = match error {
+        MirrorError::NotFound { .. } | MirrorError::NoRepository { .. } => GONE,
+        MirrorError::NotAVault { .. } => REPLACED,
+        _ => return error.into(),
+    };
+    Error::from(error).hint(hint)
 }
+
+/// What to do about a repository that is not there any more.
+const GONE: &str = "nothing was changed here; it may have been renamed, deleted, or be hidden from this account: `csync remote show` shows the address, `csync remote set-url URL` takes another one";
+
+/// What to do about a repository that is not the one that it was.
+const REPLACED: &str = "nothing was changed here or there; the address may be wrong, or the repository was replaced: `csync remote show` shows the address, `csync remote set-url URL` takes another one";
 
 fn rollback(message: String, mirror: &Mirror, seen: CommitId, incoming: Option<CommitId>) -> Error {
     let folder = mirror.folder().display();
@@ -156,5 +164,5 @@ fn other_vault(found: VaultId, ours: VaultId) -> Error {
         Kind::Key,
         format!("the remote holds vault {found}, but this machine joined vault {ours}"),
     )
-    .hint("nothing was changed here; the address may be wrong, or the repository was replaced: `csync remote show` shows it, `csync remote set-url URL` takes another one")
+    .hint(REPLACED)
 }

@@ -14,6 +14,7 @@ mod diff;
 mod fetch;
 mod founding;
 mod heads;
+mod hosting;
 mod init;
 mod items;
 mod merges;
@@ -37,7 +38,7 @@ mod versions;
 
 pub use absence::Absence;
 pub use conflicts::{ConflictItem, Conflicts, Keep};
-pub use connect::prepare;
+pub use connect::{prepare, relay_credential};
 pub use context::{Clock, Context, SystemClock};
 pub use demo::{HostBlob, HostView, create_remote, host_view, project_folder};
 pub use diff::{Difference, diff};

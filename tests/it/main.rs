@@ -11,6 +11,7 @@
 #![allow(clippy::cloned_ref_to_slice_refs, clippy::type_complexity)] // a story reads better with the value spelt out
 
 mod machines;
+mod servers;
 
 mod bad_input;
 mod conflicts;
@@ -21,6 +22,7 @@ mod documents;
 mod first_steps;
 mod formats;
 mod hostile_host;
+mod hosting;
 mod houses;
 mod joining;
 mod looking;
@@ -30,6 +32,7 @@ mod merging;
 mod operations;
 mod projects;
 mod races;
+mod roads;
 mod round_trip;
 mod scale;
 mod secrecy;

@@ -15,7 +15,7 @@ use git2::Oid;
 
 use crate::core::id::CommitId;
 
-use super::{BRANCH, Carrier, Push, Remote, Tested, check_continues};
+use super::{BRANCH, Carrier, Push, Remote, Tested, check_continues, failure};
 use crate::mirror::error::MirrorError;
 use crate::mirror::pointer::{Pointer, commit_id, compare_and_swap, oid, read};
 use crate::mirror::reach;
@@ -35,22 +35,24 @@ impl PathRemote {
         Self { folder }
     }
 
+    /// The tip of the branch; none when the repository is empty.
     fn tip(&self, target: &git2::Repository) -> Result<Option<Oid>, MirrorError> {
-        read(target, BRANCH)
-            .map_err(|error| MirrorError::damaged(BRANCH, &self.folder, crate::mirror::error::text(&error)))
-    }
-
-    /// Refuses a repository that has no vault and yet something: another branch, or tags. Nothing is ever added to it.
-    fn check_empty(&self, target: &git2::Repository) -> Result<(), MirrorError> {
-        let failed = |error: git2::Error| MirrorError::git("read the references", &self.folder, &error);
-        let mut names = target.references().map_err(failed)?;
-        let first = names.names().next().transpose().map_err(failed)?.map(str::to_owned);
-        match first {
-            None => Ok(()),
-            Some(name) => Err(MirrorError::NotAVault {
+        let damaged =
+            |error: git2::Error| MirrorError::damaged(BRANCH, &self.folder, crate::mirror::error::text(&error));
+        if let Some(tip) = read(target, BRANCH).map_err(damaged)? {
+            return Ok(Some(tip));
+        }
+        let references = target.references().map_err(damaged)?;
+        let names: Vec<String> = references
+            .flatten()
+            .filter_map(|reference| reference.name().ok().map(str::to_owned))
+            .collect();
+        match failure::foreign_refs(names.iter().map(String::as_str)) {
+            Some(found) => Err(MirrorError::NotAVault {
                 location: self.location(),
-                found: described(&name),
+                found,
             }),
+            None => Ok(None),
         }
     }
 }
@@ -63,7 +65,6 @@ impl Remote for PathRemote {
     fn fetch(&mut self, mirror: &Mirror) -> Result<Option<CommitId>, MirrorError> {
         let source = open_bare(&self.folder)?;
         let Some(tip) = self.tip(&source)? else {
-            self.check_empty(&source)?;
             return Ok(None);
         };
         let known = mirror.known()?;
@@ -87,9 +88,6 @@ impl Remote for PathRemote {
         if tip != expected {
             return Ok(Push::LostRace);
         }
-        if tip.is_none() {
-            self.check_empty(&target)?;
-        }
         let known: Vec<Oid> = expected.into_iter().collect();
         reach::copy(&mirror.repository, &target, &[oid(new)], &known)?;
         // Objects that were there already were not written by us. All are there, or the branch does not move.
@@ -103,11 +101,7 @@ impl Remote for PathRemote {
     }
 
     fn test(&mut self) -> Result<Tested, MirrorError> {
-        let target = open_bare(&self.folder)?;
-        let tip = self.tip(&target)?;
-        if tip.is_none() {
-            self.check_empty(&target)?;
-        }
+        let tip = self.tip(&open_bare(&self.folder)?)?;
         Ok(Tested {
             tip: tip.map(commit_id),
             not_writable: None,
@@ -117,16 +111,6 @@ impl Remote for PathRemote {
     fn carrier(&self) -> Carrier {
         Carrier::Folder
     }
-}
-
-/// A reference in words.
-fn described(reference: &str) -> String {
-    for (prefix, what) in [("refs/heads/", "the branch"), ("refs/tags/", "the tag")] {
-        if let Some(name) = reference.strip_prefix(prefix) {
-            return format!("{what} {name}");
-        }
-    }
-    format!("the reference {reference}")
 }
 
 /// Removes the branch's lock file where a process was killed while it held it; no machine could push any more.
