@@ -26,6 +26,7 @@ pub use process::{Running, wait_until};
 pub use proxy::ConnectProxy;
 pub use ssh::Ssh;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::machines::git;
@@ -46,10 +47,10 @@ fn bare(path: PathBuf) -> PathBuf {
                 name,
             ],
         );
-        for setting in ["http.receivepack true", "receive.autogc false", "gc.auto 0"] {
-            let (key, value) = setting.split_once(' ').unwrap();
-            git(&path, &["config", key, value]);
-        }
+        let mut config = std::fs::File::options().append(true).open(path.join("config")).unwrap();
+        config
+            .write_all(b"[http]\n\treceivepack = true\n[receive]\n\tautogc = false\n[gc]\n\tauto = 0\n")
+            .unwrap();
     }
     path
 }

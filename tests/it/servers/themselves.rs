@@ -264,8 +264,9 @@ fn a_daemon_serves_and_a_repository_refuses_in_the_words_of_the_hosts() {
     }
     hooks::allow(&bare);
     hooks::limit_packs(&bare, 10_000);
-    let told = person.fails(&["push", &url, "main"]);
-    assert!(told.contains("pack exceeds maximum allowed size"), "{told}");
+    // It closes in the middle: what it says about that may not be heard.
+    person.fails(&["push", &url, "main"]);
+    assert_ne!(main_of(&bare), person.tip());
     hooks::limit_packs(&bare, 1_000_000);
     hooks::refuse(&bare, Refusal::LargeFiles(100_000));
     person.ok(&["push", &url, "main"]);
@@ -287,11 +288,12 @@ fn a_proxy_breaks_what_it_is_told_to_break() {
         Fault::ResetAfter { direction, bytes },
     ] {
         proxy.set(fault);
-        let before = proxy.bytes(direction);
+        let (connections, before) = (proxy.connections() as u64, proxy.bytes(direction));
         let told = person.fails(&push);
-        // Once it was cut, git may open another connection and find that it cannot begin again.
+        // Once it was broken, git may try again over another connection.
+        let most = bytes * (proxy.connections() as u64 - connections);
         let passed = proxy.bytes(direction) - before;
-        assert!((bytes..bytes + 100_000).contains(&passed), "{fault:?}: {passed} {told}");
+        assert!((bytes..=most).contains(&passed), "{fault:?}: {passed} {told}");
     }
     proxy.set(Fault::CutAfter {
         direction: Direction::ToClient,
