@@ -40,10 +40,12 @@ impl Person {
         self
     }
 
-    /// A file of so many bytes that do not compress.
+    /// A commit with a file of so many bytes that do not compress, nor resemble those of another name.
     fn commit(&self, name: &str, size: usize) {
         let mut bytes = vec![0; size];
-        let mut state = 88_172_645_463_325_252_u64;
+        let mut state = name.bytes().fold(88_172_645_463_325_252_u64, |state, byte| {
+            state.rotate_left(7) ^ u64::from(byte)
+        });
         for byte in &mut bytes {
             state ^= state << 13;
             state ^= state >> 7;
@@ -176,6 +178,7 @@ fn https_answers_otherwise_when_told_to() {
         Instead::RetryAfter(429, 1),
     ] {
         let (before, name) = (main_of(&bare), format!("{instead:?}"));
+        // A small push would be sent again by curl when the connection is closed; a long one cannot be.
         person.commit(&name, 2_000_000);
         https.next(At::Push, 1, instead);
         person.fails(&["push", &url, "main"]);
