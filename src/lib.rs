@@ -22,11 +22,11 @@
 //! use std::time::Duration;
 //!
 //! use csync::{Action, Config, Context, Direction, Environment, InitOptions, Passphrase, Paths, Request, Silent};
-//! use csync::{Selection, SyncOptions, SystemClock, init, sync};
+//! use csync::{Nobody, Selection, SyncOptions, SystemClock, init, sync};
 //!
 //! /// The vault gets no passphrase; nobody is asked.
-//! struct Nobody;
-//! impl Passphrase for Nobody {
+//! struct NoPassphrase;
+//! impl Passphrase for NoPassphrase {
 //!     fn choose(&mut self) -> csync::Result<Option<secrecy::SecretString>> {
 //!         Ok(None)
 //!     }
@@ -50,6 +50,7 @@
 //!         environment: environment.clone(),
 //!         clock: &SystemClock,
 //!         progress: &Silent,
+//!         questions: &Nobody,
 //!         stop: &stop,
 //!         lock_wait: Duration::from_secs(1),
 //!     })
@@ -62,7 +63,7 @@
 //!     identity: None,
 //!     claude: None,
 //! };
-//! let made = init(&context()?, &options, &mut Nobody)?;
+//! let made = init(&context()?, &options, &mut NoPassphrase)?;
 //! assert!(made.new);
 //!
 //! let options = SyncOptions {
@@ -99,6 +100,8 @@ pub use config::{
     Origin as ValueOrigin, Paths, Place, SECRET_VARIABLES, SETTINGS, Setting, Shape, Value,
 };
 pub use core::progress::{Phase, Progress, Silent};
+pub use core::questions::{Nobody, Questions};
+pub use core::transport::{Timeouts, Transport};
 pub use engine::{
     Action, Clock, ConflictItem, Conflicts, Context, Difference, Direction, InitOptions, Initialised, Item, Keep,
     OpenVault, Passphrase, Report, Request, Selection, Status, SyncOptions, SystemClock, Title, Trouble, diff, init,
@@ -122,8 +125,8 @@ pub use local::{
     UserIgnores, Written, scan,
 };
 pub use mirror::{
-    CommitInfo, Entry, Mirror, MirrorError, Pointer, Push, Put, Remote, TreeChange, TreeEdit, Writer, connect,
-    create_bare,
+    Carrier, CommitInfo, Entry, Mirror, MirrorError, Network, Outage, Pointer, Push, Put, Refusal, Rejection, Remote,
+    Tested, TreeChange, TreeEdit, Writer, connect, create_bare,
 };
 pub use sources::{ClaudeSettings, Source, claude};
 pub use state::{Agreed, Holder, Index, Lock, Row, StateError};

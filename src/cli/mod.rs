@@ -8,6 +8,7 @@ pub(crate) mod pager;
 pub(crate) mod programs;
 pub(crate) mod progress;
 pub(crate) mod prompts;
+mod questions;
 mod reference;
 mod run;
 pub(crate) mod sanitize;

@@ -95,6 +95,15 @@ impl<T: Fn() -> ProgressDrawTarget + Sync> Progress for Bars<T> {
             shown.bar.finish_and_clear();
         }
     }
+
+    fn aside(&self, what: &mut dyn FnMut()) {
+        // Not under the lock: what is done may take as long as a person thinks, or report progress itself.
+        let bar = self.shown().as_ref().map(|shown| shown.bar.clone());
+        match bar {
+            Some(bar) => bar.suspend(what),
+            None => what(),
+        }
+    }
 }
 
 fn name(phase: Phase) -> &'static str {

@@ -63,6 +63,8 @@ fn run(cli: Cli) -> Result<Option<Kind>> {
         None => Vec::new(),
     };
     let config = Config::load(&environment, &paths, &flags)?;
+    // libgit2 takes its timeouts once for the whole process.
+    crate::engine::prepare(&config);
     let terminal = match cli.global.color {
         Some(_) => terminal,
         None => Terminal::of_this_process(&environment, config.color),

@@ -1,6 +1,7 @@
 //! What every command is given: where to print, whom to ask, how to colour, and the engine's context.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use console::Style;
 use super::failures;
 use super::progress;
 use super::prompts::{Prompter, prompter};
+use super::questions::Asked;
 use super::terminal::Terminal;
 use super::times;
 use crate::config::{Config, Environment, Paths};
@@ -35,8 +37,9 @@ pub struct Shell {
     pub config: Config,
     /// The variables that csync was started with.
     pub environment: Environment,
-    progress: Box<dyn Progress + Send>,
-    stop: std::sync::Arc<AtomicBool>,
+    questions: Asked,
+    progress: Arc<dyn Progress + Send>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Shell {
@@ -45,10 +48,17 @@ impl Shell {
         terminal: Terminal,
         (quiet, verbose, no_input): (bool, u8, bool),
         (environment, paths, config): (Environment, Paths, Config),
-        stop: std::sync::Arc<AtomicBool>,
+        stop: Arc<AtomicBool>,
     ) -> Self {
+        let progress: Arc<dyn Progress + Send> = Arc::from(progress::progress(&terminal, quiet));
         Self {
-            progress: progress::progress(&terminal, quiet),
+            questions: Asked {
+                terminal,
+                no_input,
+                quiet,
+                progress: Arc::clone(&progress),
+            },
+            progress,
             prompter: prompter(&terminal, no_input),
             terminal,
             quiet,
@@ -68,6 +78,7 @@ impl Shell {
             environment: self.environment.clone(),
             clock: &SystemClock,
             progress: if json { &Silent } else { self.progress.as_ref() },
+            questions: &self.questions,
             stop: &self.stop,
             lock_wait: LOCK_WAIT,
         }

@@ -75,6 +75,12 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// All variables but the secret ones: what other programs are started with.
+    #[must_use]
+    pub const fn variables(&self) -> &BTreeMap<String, OsString> {
+        &self.variables
+    }
+
     /// The value of a variable that is an absolute path; others count as not set, as the XDG specification says.
     #[must_use]
     pub fn absolute_path(&self, name: &str) -> Option<PathBuf> {

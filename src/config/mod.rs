@@ -16,6 +16,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use self::environment::{Environment, SECRET_VARIABLES};
 pub use self::error::{ConfigError, Place};
@@ -25,6 +26,7 @@ pub use self::settings::{Fallback, SETTINGS, Setting, nearest, setting};
 pub use self::value::{BadValue, Shape, Value};
 use crate::core::device::DeviceName;
 use crate::core::id::VaultId;
+use crate::core::transport::{Timeouts, Transport};
 
 /// A value that a flag of this run gives to a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +79,14 @@ pub struct Config {
     pub claude: ClaudeConfig,
     /// The breaker: the share of files, in percent, that one run may delete or cut.
     pub max_delete: u8,
-    /// How often a push that was overtaken is tried again.
+    /// How often what can succeed later is tried again.
     pub max_retries: u32,
+    /// How long to wait before the first new try.
+    pub backoff: Duration,
+    /// How long the network may keep us waiting.
+    pub timeouts: Timeouts,
+    /// What talks to the remote.
+    pub transport: Transport,
     /// The pager's command line; `None` leaves it to `PAGER`.
     pub pager: Option<String>,
     /// When to use colours.
@@ -208,6 +216,7 @@ impl Config {
             Some(Value::Number(number)) => number,
             _ => 0,
         };
+        let unsigned = |key| u64::try_from(number(key)).unwrap_or(0);
         let config = Self {
             remote: text("remote"),
             device: text("device").and_then(|name| name.try_into().ok()),
@@ -230,6 +239,16 @@ impl Config {
             },
             max_delete: u8::try_from(number("max_delete")).unwrap_or(100),
             max_retries: u32::try_from(number("max_retries")).unwrap_or(u32::MAX),
+            backoff: Duration::from_millis(unsigned("backoff")),
+            timeouts: Timeouts {
+                connect: Duration::from_secs(unsigned("connect_timeout")),
+                idle: Duration::from_secs(unsigned("idle_timeout")),
+            },
+            transport: match text("transport").as_deref() {
+                Some("libgit2") => Transport::Libgit2,
+                Some("git") => Transport::Git,
+                _ => Transport::Auto,
+            },
             pager: text("pager"),
             color: match text("color").as_deref() {
                 Some("always") => ColorChoice::Always,

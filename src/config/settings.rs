@@ -41,7 +41,7 @@ impl Fallback {
 }
 
 /// Every setting, in the order in which they are shown.
-pub const SETTINGS: [Setting; 12] = [
+pub const SETTINGS: [Setting; 16] = [
     Setting {
         key: "remote",
         shape: Shape::Remote,
@@ -110,7 +110,35 @@ pub const SETTINGS: [Setting; 12] = [
         shape: Shape::Number { least: 0, most: 100 },
         fallback: Fallback::Text("5"),
         variable: Some("CSYNC_MAX_RETRIES"),
-        about: "how often a push that another machine overtook is tried again",
+        about: "how often what can succeed later is tried again: a push that another machine overtook, a server that is busy",
+    },
+    Setting {
+        key: "backoff",
+        shape: Shape::Number { least: 0, most: 60_000 },
+        fallback: Fallback::Text("500"),
+        variable: Some("CSYNC_BACKOFF"),
+        about: "how long to wait before the first new try, in milliseconds; each further one waits about twice as long",
+    },
+    Setting {
+        key: "connect_timeout",
+        shape: Shape::Number { least: 1, most: 600 },
+        fallback: Fallback::Text("15"),
+        variable: Some("CSYNC_CONNECT_TIMEOUT"),
+        about: "how long a connection to the remote may take to come about, in seconds",
+    },
+    Setting {
+        key: "idle_timeout",
+        shape: Shape::Number { least: 1, most: 3600 },
+        fallback: Fallback::Text("60"),
+        variable: Some("CSYNC_IDLE_TIMEOUT"),
+        about: "how long the remote may stay silent, in seconds",
+    },
+    Setting {
+        key: "transport",
+        shape: Shape::Choice(&["auto", "libgit2", "git"]),
+        fallback: Fallback::Text("auto"),
+        variable: Some("CSYNC_TRANSPORT"),
+        about: "what talks to the remote: libgit2, the git command, or auto (libgit2, and the git command where that cannot)",
     },
     Setting {
         key: "pager",

@@ -9,4 +9,6 @@ pub mod origin;
 pub mod path;
 pub mod plan;
 pub mod progress;
+pub mod questions;
 pub mod stat;
+pub mod transport;

@@ -23,6 +23,10 @@ pub trait Progress: Sync {
     fn advance(&self, items: u64, bytes: u64);
     /// The phase is over.
     fn end(&self);
+    /// Does `what` while nothing is shown: it writes to the terminal itself.
+    fn aside(&self, what: &mut dyn FnMut()) {
+        what();
+    }
 }
 
 /// Nobody is watching.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Local, Utc};
 
 use crate::config::{Config, Environment, Paths};
 use crate::core::progress::Progress;
+use crate::core::questions::Questions;
 use crate::core::stat::Timestamp;
 use crate::error::{Error, Kind, Result};
 
@@ -45,6 +46,8 @@ pub struct Context<'a> {
     pub clock: &'a dyn Clock,
     /// Told about every step that can take long.
     pub progress: &'a dyn Progress,
+    /// Whom to ask on the way, such as for a key's passphrase.
+    pub questions: &'a dyn Questions,
     /// Set by a signal: the use case stops at the next safe point.
     pub stop: &'a AtomicBool,
     /// How long to wait for another run before giving up.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::core::id::TreeId;
 use crate::error::{Error, Kind, Result};
-use crate::mirror::{self, Entry, Mirror};
+use crate::mirror::{self, Entry, Mirror, Network};
 use crate::sources;
 
 /// The most that is read of one blob: a demonstration's vault is small.
@@ -51,7 +51,7 @@ pub fn create_remote(folder: &Path) -> Result<()> {
 /// A remote that cannot be read or is empty.
 pub fn host_view(remote: &str, scratch: &Path) -> Result<HostView> {
     let mirror = Mirror::create(scratch)?;
-    let tip = mirror::connect(remote)?
+    let tip = mirror::connect(remote, &Network::quiet(scratch.to_owned()))?
         .fetch(&mirror)?
         .ok_or_else(|| Error::new(Kind::General, format!("the remote {remote} is empty")))?;
     let commits = mirror

@@ -150,10 +150,10 @@ pub(super) fn found(
                     .hint("run the same command again: it will join that one"),
             );
         }
-        Push::Rejected { reason } => {
+        Push::Rejected(rejection) => {
             return Err(Error::new(
                 Kind::Network,
-                format!("the remote {} refused the push: {reason}", remote.location()),
+                format!("the remote {} refused the push: {}", remote.location(), rejection.said),
             )
             .hint("look at the host's rules for the repository"));
         }
@@ -207,10 +207,10 @@ pub(super) fn join(
                 mirror.set(Pointer::Tip, None, commit)?;
                 return Ok((vault, members));
             }
-            Push::Rejected { reason } => {
+            Push::Rejected(rejection) => {
                 return Err(Error::new(
                     Kind::Network,
-                    format!("the remote {} refused the push: {reason}", remote.location()),
+                    format!("the remote {} refused the push: {}", remote.location(), rejection.said),
                 )
                 .hint("joining adds this device to the vault's members, so the repository must allow pushes"));
             }

@@ -133,7 +133,7 @@ fn init_alone(
     if embedded {
         mirror::create_bare(&paths.embedded_remote())?;
     }
-    let mut remote = mirror::connect(url)?;
+    let mut remote = super::connect::connect(context, url)?;
     let fetched = remote.fetch(&fresh)?;
     let opened = match fetched {
         None => None,

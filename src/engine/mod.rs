@@ -4,6 +4,7 @@ mod agreement;
 mod apply;
 mod beside;
 mod conflicts;
+mod connect;
 mod content;
 mod context;
 mod cutting;
@@ -30,6 +31,7 @@ mod titles;
 mod versions;
 
 pub use conflicts::{ConflictItem, Conflicts, Keep};
+pub use connect::prepare;
 pub use context::{Clock, Context, SystemClock};
 pub use demo::{HostBlob, HostView, create_remote, host_view, project_folder};
 pub use diff::{Difference, diff};

@@ -8,7 +8,7 @@ use crate::core::device::DeviceName;
 use crate::core::id::{CommitId, KeyId, TreeId, VaultId};
 use crate::error::{Error, Kind, Result};
 use crate::local::{self, Root, UserIgnores};
-use crate::mirror::{self, Entry, Mirror, Pointer, Remote};
+use crate::mirror::{Entry, Mirror, Pointer, Remote};
 use crate::sources::{self, Source};
 use crate::state::{Index, Lock};
 use crate::vault::{self, DeviceIdentity, Vault, VaultKey, layout, limits};
@@ -125,8 +125,8 @@ impl OpenVault {
     ///
     /// # Errors
     /// A URL that cannot be used.
-    pub fn connect(&self) -> Result<Box<dyn Remote + Send>> {
-        Ok(mirror::connect(&self.remote_url)?)
+    pub fn connect<'a>(&self, context: &Context<'a>) -> Result<Box<dyn Remote + 'a>> {
+        super::connect::connect(context, &self.remote_url)
     }
 
     /// The tip that this machine last saw and verified.

@@ -63,7 +63,7 @@ pub fn status(context: &Context<'_>, fetch: bool) -> Result<Status> {
     let mut open = OpenVault::open(context, "status")?;
     let mut report = Report::default();
     if fetch {
-        let mut remote = open.connect()?;
+        let mut remote = open.connect(context)?;
         context.progress.begin(Phase::Receive, 0, 0);
         open.fetch(remote.as_mut())?;
         context.progress.end();

@@ -62,7 +62,7 @@ pub struct SyncOptions {
 /// Whatever stops the whole. What concerns one file is in the report.
 pub fn sync(context: &Context<'_>, options: &SyncOptions) -> Result<Report> {
     let mut open = OpenVault::open(context, options.direction.name())?;
-    let mut remote = open.connect()?;
+    let mut remote = open.connect(context)?;
     sync_with(context, &mut open, remote.as_mut(), options)
 }
 
@@ -270,7 +270,7 @@ impl OpenVault {
         match pushed {
             Push::Accepted => {}
             Push::LostRace => return Ok(false),
-            Push::Rejected { reason } => return Err(rejected(remote, &reason)),
+            Push::Rejected(rejection) => return Err(rejected(remote, &rejection.said)),
         }
         self.finish_push(&mut survey, &mut base, tip, commit, &sealing.files, &deleted)?;
         report.bytes_sent += bytes;

@@ -7,6 +7,7 @@ use crate::core::id::CommitId;
 use crate::error::{Error, Kind};
 
 use super::pointer::Pointer;
+use super::remote::Outage;
 
 /// A failure of the mirror, or of a remote. Remotes are named without passwords and tokens.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +104,28 @@ pub enum MirrorError {
         location: String,
         /// What the transport said.
         detail: String,
+        /// What kind of trouble it is.
+        outage: Outage,
+    },
+    /// A signal asked to stop while the remote was being talked to.
+    #[error("interrupted while talking to {location}")]
+    Interrupted {
+        /// The remote, without secrets.
+        location: String,
+    },
+    /// The remote has something, and not a vault: it is left alone.
+    #[error("{location} holds {found}, not a csync vault")]
+    NotAVault {
+        /// The remote, without secrets.
+        location: String,
+        /// What is there, such as `the branch master`.
+        found: String,
+    },
+    /// The git command is to carry the exchange, and there is none.
+    #[error("there is no git command to reach {location} with")]
+    NoGitCommand {
+        /// The remote, without secrets.
+        location: String,
     },
     /// The remote did not let us in.
     #[error("{location} did not accept the sign-in: {detail}")]
@@ -220,6 +243,14 @@ impl MirrorError {
             Self::BadAddress { .. } => {
                 "give a folder, `file:///folder`, `git://host/path`, `https://host/path` or `user@host:path`".into()
             }
+            Self::Interrupted { .. } => "what was done so far is safe; run the same command again to go on".into(),
+            Self::NotAVault { .. } => {
+                "csync writes to an empty repository or to its own vault only: make a new, empty, private repository"
+                    .into()
+            }
+            Self::NoGitCommand { .. } => {
+                "install Git, or let libgit2 do it: `csync config set transport libgit2`".into()
+            }
             Self::Network { .. } => {
                 "check the network and the address, then run the command again: nothing was lost".into()
             }
@@ -252,7 +283,8 @@ impl MirrorError {
     const fn kind(&self) -> Kind {
         match self {
             Self::Missing { .. } | Self::NotSent { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => Kind::Damaged,
-            Self::BadAddress { .. } | Self::NotBare { .. } => Kind::Usage,
+            Self::BadAddress { .. } | Self::NotBare { .. } | Self::NoGitCommand { .. } => Kind::Usage,
+            Self::Interrupted { .. } => Kind::Interrupted,
             Self::Network { .. } | Self::Authentication { .. } | Self::HostIdentity { .. } | Self::NotFound { .. } => {
                 Kind::Network
             }

@@ -7,11 +7,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// How long a connection may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long a server may stay silent in the middle of a conversation.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::core::transport::Timeouts;
 
 /// How much of a pack is mapped at once, in bytes, and how much of all packs together. libgit2's defaults (1 GiB and
 /// no limit) would let the resident memory grow with the vault.
@@ -34,13 +30,19 @@ static PERSONAL_CONFIG: OnceLock<Vec<PathBuf>> = OnceLock::new();
 ///   objects and references, but not the packs that a fetch writes; only the global option does.
 /// - Connecting and waiting for a server end after a while; the memory that maps packs is bounded.
 pub fn init_library() {
+    init_library_with(Timeouts::default());
+}
+
+/// The same with the timeouts of the configuration. They hold for the whole process, so this comes before any other use of this
+/// room; a later call changes nothing.
+pub fn init_library_with(timeouts: Timeouts) {
     PERSONAL_CONFIG.get_or_init(|| {
         let found = [
             git2::Config::find_system(),
             git2::Config::find_xdg(),
             git2::Config::find_global(),
         ];
-        set_options();
+        set_options(timeouts);
         found.into_iter().filter_map(Result::ok).collect()
     });
 }
@@ -70,7 +72,7 @@ pub(super) fn personal_config() -> Result<git2::Config, git2::Error> {
 
 /// Sets the options. An option that this build of libgit2 does not know stays at its default.
 #[allow(unsafe_code)]
-fn set_options() {
+fn set_options(timeouts: Timeouts) {
     use git2::{ConfigLevel, opts};
 
     git2::opts::strict_hash_verification(true);
@@ -90,8 +92,8 @@ fn set_options() {
             let _ = opts::set_search_path(level, "");
         }
         let _ = opts::set_verify_owner_validation(false);
-        let _ = opts::set_server_connect_timeout_in_milliseconds(milliseconds(CONNECT_TIMEOUT));
-        let _ = opts::set_server_timeout_in_milliseconds(milliseconds(SILENCE_TIMEOUT));
+        let _ = opts::set_server_connect_timeout_in_milliseconds(milliseconds(timeouts.connect));
+        let _ = opts::set_server_timeout_in_milliseconds(milliseconds(timeouts.idle));
         let _ = opts::set_mwindow_size(WINDOW);
         let _ = opts::set_mwindow_mapped_limit(ALL_WINDOWS);
         let _ = opts::set_cache_max_size(OBJECT_CACHE as _);

@@ -11,17 +11,13 @@
 //!
 //! At any time one process at most writes to a mirror (the vault's lock sees to that); others may read.
 
-mod address;
 mod changes;
 mod consolidate;
-mod credentials;
 mod edit;
 mod error;
-mod git_remote;
 mod history;
 mod library;
 mod pack;
-mod path_remote;
 mod pointer;
 mod reach;
 mod remote;
@@ -37,8 +33,9 @@ pub use changes::TreeChange;
 pub use edit::{Put, TreeEdit};
 pub use error::MirrorError;
 pub use history::CommitInfo;
+pub use library::init_library_with as prepare;
 pub use pointer::Pointer;
-pub use remote::{Push, Remote, connect};
+pub use remote::{Carrier, Network, Outage, Push, Refusal, Rejection, Remote, Tested, connect};
 pub use repository::{Mirror, create_bare};
 pub use tree::Entry;
 pub use writer::Writer;

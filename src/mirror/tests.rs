@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::oracle::connect;
 use super::oracle::{Bench, bench, commit, fsck, git, isolated, noise, put, remove};
 use super::writer::pack_folder;
 use super::*;

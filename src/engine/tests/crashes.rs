@@ -8,7 +8,7 @@ use super::*;
 use crate::core::id::CommitId;
 use crate::error::{Error, Kind};
 use crate::local::Operation;
-use crate::mirror::{Mirror, MirrorError, Push};
+use crate::mirror::{Carrier, Mirror, MirrorError, Network, Push, Tested};
 
 /// Fails the operation with the given number, or that one and all behind it.
 struct Failing {
@@ -195,8 +195,12 @@ impl Remote for Broken<'_> {
         })
     }
 
-    fn test(&mut self) -> std::result::Result<(), MirrorError> {
+    fn test(&mut self) -> std::result::Result<Tested, MirrorError> {
         self.inner.test()
+    }
+
+    fn carrier(&self) -> Carrier {
+        self.inner.carrier()
     }
 }
 
@@ -220,8 +224,12 @@ impl Remote for Beaten<'_> {
         Ok(Push::LostRace)
     }
 
-    fn test(&mut self) -> std::result::Result<(), MirrorError> {
+    fn test(&mut self) -> std::result::Result<Tested, MirrorError> {
         self.inner.test()
+    }
+
+    fn carrier(&self) -> Carrier {
+        self.inner.carrier()
     }
 }
 
@@ -229,7 +237,7 @@ impl Remote for Beaten<'_> {
 fn p06_a_push_whose_answer_is_lost_is_sent_once() {
     for delivers in [true, false] {
         let two = two_with_everything();
-        let mut inner = mirror::connect(two.remote.to_str().unwrap()).unwrap();
+        let mut inner = mirror::connect(two.remote.to_str().unwrap(), &Network::quiet(PathBuf::new())).unwrap();
         let mut broken = Broken {
             inner: inner.as_mut(),
             delivers,
@@ -255,7 +263,7 @@ fn p06_a_push_whose_answer_is_lost_is_sent_once() {
 #[test]
 fn p08_a_race_that_is_always_lost_ends_and_loses_nothing() {
     let two = two_with_everything();
-    let mut inner = mirror::connect(two.remote.to_str().unwrap()).unwrap();
+    let mut inner = mirror::connect(two.remote.to_str().unwrap(), &Network::quiet(PathBuf::new())).unwrap();
     let mut beaten = Beaten {
         inner: inner.as_mut(),
         pushes: 0,

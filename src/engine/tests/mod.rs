@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use super::*;
 use crate::config::{Config, Environment, Paths};
 use crate::core::progress::Silent;
+use crate::core::questions::Nobody;
 use crate::error::Result;
 use crate::local::{Faults, Root};
 use crate::mirror::{self, Remote};
@@ -45,6 +46,7 @@ impl Home {
             environment,
             clock: &SystemClock,
             progress: &Silent,
+            questions: &Nobody,
             stop: &self.stop,
             lock_wait: Duration::ZERO,
         }
@@ -76,9 +78,13 @@ impl Home {
             dry_run: false,
             allow_deletions: false,
         };
-        let mut own = open.connect()?;
-        let remote = remote.unwrap_or(own.as_mut());
-        super::sync_with(&context, &mut open, remote, &options)
+        match remote {
+            Some(remote) => super::sync_with(&context, &mut open, remote, &options),
+            None => {
+                let mut remote = open.connect(&context)?;
+                super::sync_with(&context, &mut open, remote.as_mut(), &options)
+            }
+        }
     }
 
     /// Syncs on a sound machine.

@@ -9,27 +9,30 @@ use git2::{Direction, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions, Pu
 
 use crate::core::id::CommitId;
 
-use super::address;
-use super::credentials::Credentials;
-use super::error::{MirrorError, text};
-use super::pointer::{Pointer, commit_id, oid};
-use super::reach;
-use super::remote::{BRANCH, Push, Remote, check_continues};
-use super::repository::Mirror;
-use super::spool::Staging;
+use self::credentials::Credentials;
+use crate::mirror::remote::address;
+
+mod credentials;
+use crate::mirror::error::{MirrorError, text};
+use crate::mirror::pointer::{Pointer, commit_id, oid};
+use crate::mirror::reach;
+use crate::mirror::remote::{BRANCH, Carrier, Network, Push, Remote, Tested, check_continues, failure};
+use crate::mirror::repository::Mirror;
+use crate::mirror::spool::Staging;
 
 /// How much is kept of what a server prints, in bytes.
 const LONGEST_SAYING: usize = 1_000;
 
 /// See the module.
-pub(super) struct GitRemote {
+pub(super) struct GitRemote<'a> {
     url: String,
+    network: Network<'a>,
 }
 
-impl GitRemote {
+impl<'n> GitRemote<'n> {
     /// The repository at `url`, which is not contacted yet.
-    pub(super) const fn new(url: String) -> Self {
-        Self { url }
+    pub(super) const fn new(url: String, network: Network<'n>) -> Self {
+        Self { url, network }
     }
 
     /// Callbacks that sign in, each way once.
@@ -44,36 +47,16 @@ impl GitRemote {
     fn failed(&self, error: &git2::Error) -> MirrorError {
         let location = self.location();
         let detail = address::without_secrets(&text(error), &self.url);
-        let says = |words: &[&str]| words.iter().any(|word| detail.to_ascii_lowercase().contains(word));
-        if error.code() == ErrorCode::Certificate || says(&["host key", "hostkey", "certificate"]) {
-            MirrorError::HostIdentity { location, detail }
-        } else if error.code() == ErrorCode::Auth
-            || says(&[
-                "authenticat",
-                "status code: 401",
-                "status code: 403",
-                "authentication replays",
-            ])
-        {
-            MirrorError::Authentication { location, detail }
-        } else if error.code() == ErrorCode::NotFound
-            || says(&[
-                "not found",
-                "not exported",
-                "status code: 404",
-                "does not exist",
-                "no such repository",
-            ])
-        {
-            MirrorError::NotFound { location, detail }
-        } else if error.class() == ErrorClass::Odb || error.class() == ErrorClass::Indexer {
-            MirrorError::damaged(
+        match (error.code(), error.class()) {
+            (ErrorCode::Certificate, _) => MirrorError::HostIdentity { location, detail },
+            (ErrorCode::Auth, _) => MirrorError::Authentication { location, detail },
+            (ErrorCode::NotFound, _) => MirrorError::NotFound { location, detail },
+            (_, ErrorClass::Odb | ErrorClass::Indexer) => MirrorError::damaged(
                 format!("what {location} sent"),
                 std::path::Path::new("the mirror"),
                 detail,
-            )
-        } else {
-            MirrorError::Network { location, detail }
+            ),
+            _ => failure::understand(location, detail),
         }
     }
 
@@ -130,7 +113,7 @@ impl GitRemote {
     }
 }
 
-impl Remote for GitRemote {
+impl Remote for GitRemote<'_> {
     fn location(&self) -> String {
         address::shown(&self.url)
     }
@@ -206,7 +189,7 @@ impl Remote for GitRemote {
             (Some(None), Ok(())) => Ok(Push::Accepted),
             (Some(Some(reason)), _) => {
                 let said = String::from_utf8_lossy(&said.into_inner()).trim().replace('\n', " / ");
-                Ok(refusal(
+                Ok(failure::refusal(
                     &address::without_secrets(&reason, &self.url),
                     &address::without_secrets(&said, &self.url),
                 ))
@@ -222,8 +205,15 @@ impl Remote for GitRemote {
         }
     }
 
-    fn test(&mut self) -> Result<(), MirrorError> {
-        self.tip().map(|_| ())
+    fn test(&mut self) -> Result<Tested, MirrorError> {
+        Ok(Tested {
+            tip: self.tip()?.map(commit_id),
+            not_writable: None,
+        })
+    }
+
+    fn carrier(&self) -> Carrier {
+        Carrier::Libgit2
     }
 }
 
@@ -232,36 +222,6 @@ fn refspec(new: CommitId) -> String {
     let refspec = format!("{new}:{BRANCH}");
     assert!(!refspec.starts_with('+'), "a push never forces");
     refspec
-}
-
-/// What a server's refusal to move the branch means; `said` is what its hooks printed, which decides nothing.
-fn refusal(reason: &str, said: &str) -> Push {
-    let lower = reason.to_ascii_lowercase();
-    // The words of receive-pack, of its clients, and of the hosts, for "something else moved it or is moving it".
-    let race = [
-        "non-fast-forward",
-        "non-fastforward",
-        "fetch first",
-        "stale info",
-        "failed to update ref",
-        "failed to lock",
-        "cannot lock ref",
-        "unable to lock",
-        "reference already exists",
-        "incorrect old value",
-        "lock file",
-        ".lock'",
-    ];
-    if race.iter().any(|word| lower.contains(word)) {
-        Push::LostRace
-    } else {
-        Push::Rejected {
-            reason: match said {
-                "" => reason.to_owned(),
-                said => format!("{reason} (the server says: {said})"),
-            },
-        }
-    }
 }
 
 /// The proxy that the environment names, if any.

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::error::Kind;
-use crate::mirror::connect;
+use crate::mirror::oracle::connect;
 use crate::mirror::oracle::{Bench, bench, commit, fsck, git, git_output, isolated, noise};
+use crate::mirror::remote::Rejection;
 
 /// A `git daemon` on a free port of the loopback interface, ended when dropped.
 struct Daemon {
@@ -202,9 +203,9 @@ fn p8_a_branch_that_moves_during_the_push_is_a_lost_race() {
     let two = commit(&bench.mirror, Some(one), &[("a", b"2")]);
     let rival = commit(&bench.mirror, Some(one), &[("a", b"rival")]);
     // Between the server's first look at the branch and its update, another push arrives: here, by a hook.
-    let mut local = crate::mirror::connect(repository.to_str().unwrap()).unwrap();
+    let mut local = connect(repository.to_str().unwrap()).unwrap();
     let parked = bench.bare("served/parked.git");
-    let mut parked_remote = crate::mirror::connect(parked.to_str().unwrap()).unwrap();
+    let mut parked_remote = connect(parked.to_str().unwrap()).unwrap();
     parked_remote.push(&bench.mirror, None, rival).unwrap();
     hook(
         &repository,
@@ -233,7 +234,7 @@ fn p8b_a_server_that_takes_the_objects_and_refuses_the_branch_is_told() {
     );
     let one = commit(&bench.mirror, None, &[("a", b"1")]);
     let mut here = connect(&daemon.url("vault.git")).unwrap();
-    let Push::Rejected { reason } = here.push(&bench.mirror, None, one).unwrap() else {
+    let Push::Rejected(Rejection { said: reason, .. }) = here.push(&bench.mirror, None, one).unwrap() else {
         panic!("not rejected")
     };
     assert!(reason.contains("hook declined"), "{reason}");
@@ -345,8 +346,8 @@ fn p8_no_refspec_forces() {
     assert!(!refspec(CommitId([1; 20])).contains('+'));
     // All that this room's sources hand to libgit2 as refspecs is `refspec` and the name of the branch.
     for (name, source) in [
-        ("git_remote.rs", include_str!("../git_remote.rs")),
-        ("path_remote.rs", include_str!("../path_remote.rs")),
+        ("libgit2/mod.rs", include_str!("mod.rs")),
+        ("folder.rs", include_str!("../folder.rs")),
     ] {
         assert!(!source.contains("\"+"), "{name}");
         for call in [".push(&[", ".download(&[", ".fetch(&["] {
@@ -360,28 +361,5 @@ fn p8_no_refspec_forces() {
                 );
             }
         }
-    }
-}
-
-#[test]
-fn refusals_are_told_from_races() {
-    for reason in [
-        "non-fast-forward",
-        "fetch first",
-        "failed to update ref",
-        "cannot lock ref 'refs/heads/main': is at 1 but expected 2",
-        "stale info",
-    ] {
-        assert_eq!(refusal(reason, "the lock file"), Push::LostRace, "{reason}");
-    }
-    for reason in [
-        "pre-receive hook declined",
-        "this account is blocked",
-        "protected branch hook declined",
-    ] {
-        assert!(
-            matches!(refusal(reason, "the lock file"), Push::Rejected { .. }),
-            "{reason}"
-        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::error::MirrorError;
+use crate::mirror::error::MirrorError;
 
 /// A remote's address, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,11 +15,11 @@ use git2::Oid;
 
 use crate::core::id::CommitId;
 
-use super::error::MirrorError;
-use super::pointer::{Pointer, commit_id, compare_and_swap, oid, read};
-use super::reach;
-use super::remote::{BRANCH, Push, Remote, check_continues};
-use super::repository::{Mirror, open_bare};
+use super::{BRANCH, Carrier, Push, Remote, Tested, check_continues};
+use crate::mirror::error::MirrorError;
+use crate::mirror::pointer::{Pointer, commit_id, compare_and_swap, oid, read};
+use crate::mirror::reach;
+use crate::mirror::repository::{Mirror, open_bare};
 
 /// How old the branch's lock file is when nobody can be at work under it any more: it is held for the writing of one line.
 const ABANDONED: Duration = Duration::from_secs(10);
@@ -36,7 +36,8 @@ impl PathRemote {
     }
 
     fn tip(&self, target: &git2::Repository) -> Result<Option<Oid>, MirrorError> {
-        read(target, BRANCH).map_err(|error| MirrorError::damaged(BRANCH, &self.folder, super::error::text(&error)))
+        read(target, BRANCH)
+            .map_err(|error| MirrorError::damaged(BRANCH, &self.folder, crate::mirror::error::text(&error)))
     }
 }
 
@@ -78,8 +79,16 @@ impl Remote for PathRemote {
         }
     }
 
-    fn test(&mut self) -> Result<(), MirrorError> {
-        self.tip(&open_bare(&self.folder)?).map(|_| ())
+    fn test(&mut self) -> Result<Tested, MirrorError> {
+        let tip = self.tip(&open_bare(&self.folder)?)?;
+        Ok(Tested {
+            tip: tip.map(commit_id),
+            not_writable: None,
+        })
+    }
+
+    fn carrier(&self) -> Carrier {
+        Carrier::Folder
     }
 }
 

@@ -5,8 +5,8 @@ use std::env;
 use git2::{Cred, CredentialType, Error, ErrorClass, ErrorCode};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::address;
-use super::library::personal_config;
+use crate::mirror::library::personal_config;
+use crate::mirror::remote::address;
 
 /// The environment variable that may hold a token for HTTPS.
 pub(super) const TOKEN: &str = "CSYNC_GIT_TOKEN";

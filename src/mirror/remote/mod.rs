@@ -2,11 +2,22 @@
 
 use crate::core::id::CommitId;
 
-use super::address::{self, Address};
-use super::error::MirrorError;
-use super::git_remote::GitRemote;
-use super::path_remote::PathRemote;
-use super::repository::Mirror;
+use crate::mirror::error::MirrorError;
+use crate::mirror::repository::Mirror;
+
+use self::address::Address;
+use self::folder::PathRemote;
+use self::libgit2::GitRemote;
+
+pub(in crate::mirror) mod address;
+mod failure;
+mod folder;
+mod libgit2;
+mod network;
+mod ssh;
+
+pub use self::failure::Outage;
+pub use self::network::Network;
 
 /// The branch of a remote that holds the vault.
 pub(super) const BRANCH: &str = "refs/heads/main";
@@ -19,10 +30,56 @@ pub enum Push {
     /// The remote's tip was not the expected one, or something else was just moving it. Fetch, merge, try again.
     LostRace,
     /// The remote refused, and would again.
-    Rejected {
-        /// What the remote said.
-        reason: String,
+    Rejected(Rejection),
+}
+
+/// A push that the remote refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Why, as far as its words tell.
+    pub cause: Refusal,
+    /// What it said, without secrets.
+    pub said: String,
+}
+
+/// Why a remote refuses a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The branch is protected.
+    ProtectedBranch,
+    /// A hook of the server declined it.
+    Hook,
+    /// A file or the push is larger than the server takes.
+    TooLarge,
+    /// The repository or the account has no room left.
+    Quota,
+    /// This key or account may only read.
+    ReadOnly,
+    /// It said something else.
+    Other,
+}
+
+/// What carries the exchange with a remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carrier {
+    /// A folder of this machine: nothing has to be carried.
+    Folder,
+    /// libgit2.
+    Libgit2,
+    /// The git command.
+    Git {
+        /// Why libgit2 could not; none where the person chose the command.
+        because: Option<String>,
     },
+}
+
+/// What [`Remote::test`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// The remote's tip; none: it is empty.
+    pub tip: Option<CommitId>,
+    /// Why nothing may be written there; none where it may.
+    pub not_writable: Option<String>,
 }
 
 /// Storage that keeps a vault and moves its tip from one commit to the next, for one machine at a time.
@@ -39,7 +96,7 @@ pub trait Remote {
     ///
     /// When the remote cannot be reached, or what it sends is damaged or incomplete.
     ///
-    /// [`Pointer::Incoming`]: super::Pointer::Incoming
+    /// [`Pointer::Incoming`]: crate::mirror::Pointer::Incoming
     fn fetch(&mut self, mirror: &Mirror) -> Result<Option<CommitId>, MirrorError>;
 
     /// Moves the remote's tip from `expected` (none: an empty remote) to `new`, which must be built upon it, with all
@@ -50,12 +107,15 @@ pub trait Remote {
     /// [`MirrorError::NotAContinuation`]; when the remote cannot be reached. The push may have arrived nonetheless: the next fetch tells.
     fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError>;
 
-    /// Makes sure that the remote can be reached and read.
+    /// Makes sure that the remote can be reached and read, and finds out whether it may be written, without writing.
     ///
     /// # Errors
     ///
-    /// When it cannot.
-    fn test(&mut self) -> Result<(), MirrorError>;
+    /// When it cannot be reached or read.
+    fn test(&mut self) -> Result<Tested, MirrorError>;
+
+    /// What carries the exchange, as of its last use.
+    fn carrier(&self) -> Carrier;
 }
 
 /// Refuses to push a commit that does not go back to the tip that it replaces.
@@ -76,10 +136,10 @@ pub(super) fn check_continues(
 /// # Errors
 ///
 /// [`MirrorError::BadAddress`]. Whether anything is there is found out by the first use.
-pub fn connect(url: &str) -> Result<Box<dyn Remote + Send>, MirrorError> {
-    super::library::init_library();
+pub fn connect<'a>(url: &str, network: &Network<'a>) -> Result<Box<dyn Remote + 'a>, MirrorError> {
+    crate::mirror::library::init_library();
     Ok(match address::parse(url)? {
         Address::Folder(folder) => Box::new(PathRemote::new(folder)),
-        Address::Server(url) => Box::new(GitRemote::new(url)),
+        Address::Server(url) => Box::new(GitRemote::new(url, network.clone())),
     })
 }

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::mirror::connect;
+use crate::mirror::oracle::connect;
 use crate::mirror::oracle::{bench, commit, fsck, git, git_output, isolated, noise};
 
 #[test]

@@ -1,0 +1,216 @@
+//! What the words of servers and transports mean. Both transports ask here, so that they fail alike.
+//!
+//! Servers and libraries tell most failures in prose. The tables below are the prose that was met; what none of them
+//! knows stays a failure of the network that is not tried again.
+
+use std::time::Duration;
+
+use crate::mirror::error::MirrorError;
+
+use super::{Push, Refusal, Rejection};
+
+/// Why a remote could not be talked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// The host's name is not known, or no way leads there: this machine is offline, or the address is wrong.
+    Offline,
+    /// The host is there and takes no connection.
+    Refused,
+    /// The connection broke off.
+    Cut,
+    /// Nothing came within the time that is allowed.
+    TimedOut,
+    /// The server has too much to do, or was asked too often (5xx, 429).
+    Busy {
+        /// When it wants to be asked again, where it says so.
+        retry_after: Option<Duration>,
+    },
+    /// Anything else. It would be the same the next time.
+    Other,
+}
+
+impl Outage {
+    /// Whether the same can succeed a little later.
+    #[must_use]
+    pub const fn may_pass(self) -> bool {
+        matches!(self, Self::Refused | Self::Cut | Self::TimedOut | Self::Busy { .. })
+    }
+
+    /// Whether the remote is out of reach, for now: what was sealed waits for the next run.
+    #[must_use]
+    pub const fn is_absence(self) -> bool {
+        self.may_pass() || matches!(self, Self::Offline)
+    }
+}
+
+/// The error that `detail` tells of: what libgit2 or the git command said about `location`. Neither holds a secret.
+pub(super) fn understand(location: String, detail: String) -> MirrorError {
+    let lower = detail.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if says(HOST_IDENTITY) {
+        MirrorError::HostIdentity { location, detail }
+    } else if let Some(outage) = outage(&lower) {
+        MirrorError::Network {
+            location,
+            detail,
+            outage,
+        }
+    } else if says(AUTHENTICATION) {
+        MirrorError::Authentication { location, detail }
+    } else if says(NOT_FOUND) {
+        MirrorError::NotFound { location, detail }
+    } else {
+        MirrorError::Network {
+            location,
+            detail,
+            outage: Outage::Other,
+        }
+    }
+}
+
+/// The words for a host that could not prove who it is.
+const HOST_IDENTITY: &[&str] = &["host key", "hostkey", "certificate"];
+
+/// The words for a sign-in that was refused.
+const AUTHENTICATION: &[&str] = &[
+    "authenticat",
+    "status code: 401",
+    "status code: 403",
+    "authentication replays",
+    "permission denied",
+    "could not read username",
+    "could not read password",
+    "the requested url returned error: 403",
+    "the requested url returned error: 401",
+];
+
+/// The words for a repository that is not there, or hidden.
+const NOT_FOUND: &[&str] = &[
+    "not found",
+    "not exported",
+    "status code: 404",
+    "returned error: 404",
+    "does not exist",
+    "no such repository",
+    "does not appear to be a git repository",
+];
+
+/// The outage that lower-case words tell of, if they tell of one.
+fn outage(lower: &str) -> Option<Outage> {
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if says(&[
+        "resolve address",
+        "could not resolve",
+        "name or service not known",
+        "temporary failure in name resolution",
+        "no route to host",
+        "network is unreachable",
+        "nodename nor servname",
+    ]) {
+        Some(Outage::Offline)
+    } else if says(&["timed out", "timeout", "too slow"]) {
+        Some(Outage::TimedOut)
+    } else if says(&["connection refused"]) {
+        Some(Outage::Refused)
+    } else if says(&[
+        "status code: 5",
+        "status code: 429",
+        "returned error: 5",
+        "returned error: 429",
+        "rate limit",
+        "too many requests",
+    ]) {
+        Some(Outage::Busy { retry_after: None })
+    } else if says(&[
+        "connection reset",
+        "broken pipe",
+        "unexpected eof",
+        "early eof",
+        "hung up unexpectedly",
+        "unexpected disconnect",
+        "connection closed",
+        "socket disconnect",
+    ]) {
+        Some(Outage::Cut)
+    } else {
+        None
+    }
+}
+
+/// What a server's refusal to move the branch means; `said` is what its hooks printed.
+pub(super) fn refusal(reason: &str, said: &str) -> Push {
+    let lower = reason.to_ascii_lowercase();
+    if LOST_RACE.iter().any(|word| lower.contains(word)) {
+        return Push::LostRace;
+    }
+    let told = match said {
+        "" => reason.to_owned(),
+        said => format!("{reason} (the server says: {said})"),
+    };
+    Push::Rejected(Rejection {
+        cause: cause(&format!("{lower} {}", said.to_ascii_lowercase())),
+        said: told,
+    })
+}
+
+/// The words of receive-pack, of its clients, and of the hosts, for "something else moved it or is moving it".
+const LOST_RACE: &[&str] = &[
+    "non-fast-forward",
+    "non-fastforward",
+    "fetch first",
+    "stale info",
+    "failed to update ref",
+    "failed to lock",
+    "cannot lock ref",
+    "unable to lock",
+    "reference already exists",
+    "incorrect old value",
+    "lock file",
+    ".lock'",
+];
+
+/// Why the lower-case words of a server refuse a push.
+fn cause(lower: &str) -> Refusal {
+    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if says(&["protected branch", "gh006", "gh013"]) {
+        Refusal::ProtectedBranch
+    } else if says(&["read only", "read-only", "deploy key"]) {
+        Refusal::ReadOnly
+    } else if says(&["quota", "size limit", "over its storage"]) {
+        Refusal::Quota
+    } else if says(&["gh001", "too large", "maximum allowed size", "file size limit"]) {
+        Refusal::TooLarge
+    } else if says(&["hook declined", "pre-receive", "hook"]) {
+        Refusal::Hook
+    } else {
+        Refusal::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_from_races() {
+        for reason in [
+            "non-fast-forward",
+            "fetch first",
+            "failed to update ref",
+            "cannot lock ref 'refs/heads/main': is at 1 but expected 2",
+            "stale info",
+        ] {
+            assert_eq!(refusal(reason, "the lock file"), Push::LostRace, "{reason}");
+        }
+        for reason in [
+            "pre-receive hook declined",
+            "this account is blocked",
+            "protected branch hook declined",
+        ] {
+            assert!(
+                matches!(refusal(reason, "the lock file"), Push::Rejected(_)),
+                "{reason}"
+            );
+        }
+    }
+}
