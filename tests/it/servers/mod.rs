@@ -13,9 +13,12 @@ pub mod https;
 mod listening;
 mod process;
 mod proxy;
-pub mod ssh;
+mod ssh;
+pub mod ssh_client;
 
+mod person;
 mod themselves;
+mod themselves_broken;
 
 pub use agent::Agent;
 pub use daemon::Daemon;
