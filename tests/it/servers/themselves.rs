@@ -35,6 +35,8 @@ fn https_knows_who_may_and_logs_it() {
     );
     let told = person.fails(&["push", &https.url(Some(BOB), "repo.git"), "main:other"]);
     assert!(told.contains("403"), "{told}");
+    let refused = https.requests().pop().unwrap();
+    assert_eq!((refused.status, refused.path.as_str()), (403, "/repo.git/info/refs"));
     person.fails(&["ls-remote", &https.url(Some(("alice", "wrong")), "repo.git")]);
     person.fails(&["ls-remote", &https.url(None, "repo.git")]);
     person.ok(&["ls-remote", &https.url(None, "open/repo.git")]);
