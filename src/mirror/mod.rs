@@ -35,7 +35,7 @@ pub use error::MirrorError;
 pub use history::CommitInfo;
 pub use library::init_library_with as prepare;
 pub use pointer::Pointer;
-pub use remote::{Carrier, Network, Outage, Push, Refusal, Rejection, Remote, Tested, connect};
+pub use remote::{Carrier, Network, Outage, Push, Refusal, Rejection, Remote, Road, Tested, connect, location, road};
 pub use repository::{Mirror, create_bare};
 pub use tree::Entry;
 pub use writer::Writer;

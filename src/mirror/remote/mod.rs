@@ -14,9 +14,11 @@ mod failure;
 mod folder;
 mod libgit2;
 mod network;
+mod road;
 
 pub use self::failure::Outage;
 pub use self::network::Network;
+pub use self::road::{Road, location, road};
 
 /// The branch of a remote that holds the vault.
 pub(super) const BRANCH: &str = "refs/heads/main";
