@@ -15,6 +15,7 @@ mod changes;
 mod consolidate;
 mod edit;
 mod error;
+mod health;
 mod history;
 mod library;
 mod pack;
@@ -32,10 +33,14 @@ mod oracle;
 pub use changes::TreeChange;
 pub use edit::{Put, TreeEdit};
 pub use error::MirrorError;
+pub use health::Health;
 pub use history::CommitInfo;
 pub use library::init_library_with as prepare;
 pub use pointer::Pointer;
-pub use remote::{Carrier, Network, Outage, Push, Refusal, Rejection, Remote, Road, Tested, connect, location, road};
+pub use remote::{
+    Carrier, HttpsReport, Network, Outage, Push, Refusal, Rejection, Remote, Road, Tested, connect, git_version,
+    https_report, location, road,
+};
 pub use repository::{Mirror, create_bare};
 pub use tree::Entry;
 pub use writer::Writer;

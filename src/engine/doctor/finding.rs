@@ -96,6 +96,25 @@ pub(super) fn word(text: &str) -> String {
     }
 }
 
+/// A number of bytes in whole units, as little exact as it matters here: `812 MiB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    let in_units = |unit: u32| (bytes + (1 << (unit - 1))) >> unit;
+    match bytes {
+        0..0x400 => format!("{bytes} B"),
+        0x400..0x10_0000 => format!("{} KiB", in_units(10)),
+        0x10_0000..0x2_8000_0000 => format!("{} MiB", in_units(20)),
+        _ => format!("{} GiB", in_units(30)),
+    }
+}
+
+/// So many of something: `1 day`, `3 days`.
+pub(super) fn count(amount: u64, one: &str) -> String {
+    match amount {
+        1 => format!("1 {one}"),
+        _ => format!("{amount} {one}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,5 +131,14 @@ mod tests {
         ] {
             assert_eq!(word(text), written);
         }
+    }
+
+    #[test]
+    fn amounts_read_well() {
+        assert_eq!(bytes(17), "17 B");
+        assert_eq!(bytes(100 << 20), "100 MiB");
+        assert_eq!(bytes(20 << 30), "20 GiB");
+        assert_eq!(count(1, "day"), "1 day");
+        assert_eq!(count(0, "day"), "0 days");
     }
 }

@@ -1,10 +1,24 @@
 //! `doctor`: looks for what is wrong on this machine and on the way to the remote, and names the command that mends it. Changes
 //! nothing, asks nobody.
+//!
+//! What there is to look at is gathered at the edge (`patient`, and the first function of each file); what to make of it are
+//! functions from values to findings.
 
+mod activity;
+mod agent;
 mod finding;
+mod health;
+mod https;
+mod key;
+mod patient;
+mod places;
+mod remote;
 
 pub use self::finding::{Finding, Level};
+use self::patient::Patient;
 use super::context::Context;
+use crate::core::progress::Silent;
+use crate::core::questions::Nobody;
 use crate::error::Error;
 
 /// What the person asked for.
@@ -16,8 +30,30 @@ pub struct DoctorOptions {
     pub unusable: Option<Error>,
 }
 
-/// Looks, and gives what was found, in the order in which it is told.
+/// Looks, and gives what was found, in the order in which it is told. Works without a vault, and without a configuration.
 #[must_use]
-pub fn doctor(_context: &Context<'_>, _options: &DoctorOptions) -> Vec<Finding> {
-    Vec::new()
+pub fn doctor(context: &Context<'_>, options: &DoctorOptions) -> Vec<Finding> {
+    let alone = Context {
+        paths: context.paths.clone(),
+        config: context.config.clone(),
+        environment: context.environment.clone(),
+        clock: context.clock,
+        progress: &Silent,
+        questions: &Nobody,
+        stop: context.stop,
+        lock_wait: context.lock_wait,
+    };
+    let patient = Patient::gather(&alone, options);
+    [
+        places::check,
+        key::check,
+        health::check,
+        remote::check,
+        https::check,
+        agent::check,
+        activity::check,
+    ]
+    .into_iter()
+    .flat_map(|check: fn(&Patient<'_>) -> Vec<Finding>| check(&patient))
+    .collect()
 }

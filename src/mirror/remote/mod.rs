@@ -12,11 +12,13 @@ use self::libgit2::GitRemote;
 pub(in crate::mirror) mod address;
 mod failure;
 mod folder;
+mod inspection;
 mod libgit2;
 mod network;
 mod road;
 
 pub use self::failure::Outage;
+pub use self::inspection::{HttpsReport, git_version, https_report};
 pub use self::network::Network;
 pub use self::road::{Road, location, road};
 
