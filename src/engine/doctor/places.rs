@@ -7,7 +7,7 @@ use super::finding::{Finding, bytes, path, told};
 use super::patient::Patient;
 use crate::config::{Config, Environment, SETTINGS};
 use crate::engine::open::SCRATCH;
-use crate::error::{Error, reason};
+use crate::error::reason;
 use crate::local::{self, Place};
 use crate::state::Holder;
 
@@ -190,7 +190,7 @@ fn denied() -> io::Error {
 mod tests {
     use super::*;
     use crate::engine::doctor::Level;
-    use crate::error::Kind;
+    use crate::error::{Error, Kind};
 
     fn place(mode: u32, is_ours: bool) -> io::Result<Place> {
         Ok(Place {
