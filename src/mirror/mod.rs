@@ -38,8 +38,9 @@ pub use history::CommitInfo;
 pub use library::init_library_with as prepare;
 pub use pointer::Pointer;
 pub use remote::{
-    Carrier, HttpsReport, Network, Outage, Push, Refusal, Rejection, Remote, Road, Tested, connect, git_version,
-    https_report, location, road,
+    AgentState, Carrier, HostConfig, HostKnown, HttpsReport, KeyFile, Network, Outage, Problem, Push, Refusal,
+    Rejection, Remote, Road, SshHost, SshReport, Tested, connect, git_version, https_report, location, road,
+    ssh_report,
 };
 pub use repository::{Mirror, create_bare};
 pub use tree::Entry;

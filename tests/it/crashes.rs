@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::machines::{Machine, TwoMachines, files_below, git};
-use crate::races::{Running, wait_until};
+use crate::servers::{Running, wait_until};
 use crate::transcripts::{assert_no_message_twice, conversation, last_prompt, lines, message, session};
 
 /// How many sessions a pull brings in these stories.

@@ -11,6 +11,7 @@
 #![allow(clippy::cloned_ref_to_slice_refs, clippy::type_complexity)] // a story reads better with the value spelt out
 
 mod machines;
+mod servers;
 
 mod bad_input;
 mod conflicts;

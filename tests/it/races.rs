@@ -1,59 +1,17 @@
 //! Two at once: on one machine, and from two machines.
 
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::machines::{Machine, TwoMachines, git};
+use crate::servers::{Daemon, Running, wait_until};
 use crate::transcripts::{assert_holds, assert_no_message_twice, conversation, last_prompt, lines, message, session};
 
 fn transcript(machine: &Machine, id: &str) -> String {
     format!("{}/{id}.jsonl", machine.project("code/app"))
-}
-
-/// A process that does not outlive its test.
-pub struct Running(pub Child);
-
-impl Running {
-    /// Starts `command` with nobody listening.
-    pub fn start(mut command: Command) -> Self {
-        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
-    }
-
-    /// Sends it a signal by name.
-    pub fn signal(&self, name: &str) {
-        let status = Command::new("sh")
-            .args(["-c", "kill -s \"$0\" \"$1\"", name, &self.0.id().to_string()])
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success(), "{name} did not reach the process");
-    }
-
-    /// Waits for its end, and gives its exit code.
-    pub fn code(&mut self) -> Option<i32> {
-        self.0.wait().unwrap().code()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Looks every millisecond until `found` says so; a minute at most.
-#[track_caller]
-pub fn wait_until(what: &str, mut found: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !found() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what} never happened");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Where csync keeps its lock.
@@ -175,49 +133,6 @@ fn p08_three_machines_that_push_at_once_come_to_the_same() {
     assert_eq!(merges.trim(), "0");
 }
 
-/// A Git server on this machine, for as long as it lives.
-struct Server {
-    _process: Running,
-    url: String,
-}
-
-impl Server {
-    /// Serves the repositories in `folder`, also for pushes.
-    fn start(folder: &Path) -> Self {
-        let programs = git(folder, &["--exec-path"]);
-        // Somebody may take the port between the look and the start: then another is tried.
-        for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let mut command = Command::new(Path::new(programs.trim()).join("git-daemon"));
-            command
-                .args([
-                    "--reuseaddr",
-                    "--export-all",
-                    "--enable=receive-pack",
-                    "--listen=127.0.0.1",
-                ])
-                .arg(format!("--port={port}"))
-                .arg(format!("--base-path={}", folder.display()))
-                .arg(folder)
-                .env("GIT_CONFIG_GLOBAL", "/dev/null")
-                .env("GIT_CONFIG_NOSYSTEM", "1")
-                .stdin(Stdio::null());
-            let mut process = Running::start(command);
-            let start = Instant::now();
-            while process.0.try_wait().unwrap().is_none() && start.elapsed() < Duration::from_secs(20) {
-                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Self {
-                        _process: process,
-                        url: format!("git://127.0.0.1:{port}/remote.git"),
-                    };
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-        panic!("git daemon does not start");
-    }
-}
-
 /// What the mirror knows of the vault: all its refs.
 fn refs(machine: &Machine) -> String {
     git(&machine.mirror(), &["for-each-ref"])
@@ -226,15 +141,16 @@ fn refs(machine: &Machine) -> String {
 #[test]
 fn p08b_a_server_that_refuses_the_push_is_no_success() {
     let two = TwoMachines::apart();
-    let server = Server::start(two.folder.path());
+    let daemon = Daemon::serving(two.folder.path());
+    let url = daemon.url("remote.git");
     two.ana
-        .csync(&["init", &server.url, "--device", "ana", "--no-passphrase"])
+        .csync(&["init", &url, "--device", "ana", "--no-passphrase"])
         .ok();
     let identity = two.ana.identity();
     two.bob
         .csync(&[
             "init",
-            &server.url,
+            &url,
             "--device",
             "bob",
             "--identity",
@@ -275,15 +191,16 @@ fn p08b_a_server_that_refuses_the_push_is_no_success() {
 #[test]
 fn p08b_what_merged_before_the_refusal_is_delivered_afterwards() {
     let two = TwoMachines::apart();
-    let server = Server::start(two.folder.path());
+    let daemon = Daemon::serving(two.folder.path());
+    let url = daemon.url("remote.git");
     two.ana
-        .csync(&["init", &server.url, "--device", "ana", "--no-passphrase"])
+        .csync(&["init", &url, "--device", "ana", "--no-passphrase"])
         .ok();
     let identity = two.ana.identity();
     two.bob
         .csync(&[
             "init",
-            &server.url,
+            &url,
             "--device",
             "bob",
             "--identity",

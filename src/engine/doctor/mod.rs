@@ -13,6 +13,7 @@ mod key;
 mod patient;
 mod places;
 mod remote;
+mod ssh;
 
 pub use self::finding::{Finding, Level};
 use self::patient::Patient;
@@ -49,6 +50,7 @@ pub fn doctor(context: &Context<'_>, options: &DoctorOptions) -> Vec<Finding> {
         key::check,
         health::check,
         remote::check,
+        ssh::check,
         https::check,
         agent::check,
         activity::check,

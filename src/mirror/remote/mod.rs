@@ -16,11 +16,16 @@ mod inspection;
 mod libgit2;
 mod network;
 mod road;
+mod ssh;
+mod ssh_report;
 
 pub use self::failure::Outage;
 pub use self::inspection::{HttpsReport, git_version, https_report};
 pub use self::network::Network;
 pub use self::road::{Road, location, road};
+pub use self::ssh_report::{
+    AgentKey, AgentState, HostConfig, HostKnown, KeyFile, Problem, SshHost, SshReport, ssh_report,
+};
 
 /// The branch of a remote that holds the vault.
 pub(super) const BRANCH: &str = "refs/heads/main";
