@@ -140,6 +140,8 @@ fn the_program_alone_says_what_it_is_for() {
       status       Show what changed here and in the vault, what is in conflict and what waits
       conflicts    List conflicts and resolve them
       diff         Show how files here differ from the vault
+      remote       Show, test and change where the vault is kept
+      doctor       Look for what is wrong, and say what mends it; changes nothing
       config       Show and change the configuration
       completions  Print a completion script for a shell
       demo         Show two machines, a vault, a merge and a conflict, in a temporary folder
@@ -180,12 +182,14 @@ fn a_short_help_fits_on_a_screen() {
                  `projects/*/memory/`)
 
     Options:
-          --session <ID>     Limit to a session, by the beginning of its id
-          --project <NAME>   Limit to a project, by its name or the end of its path
-      -n, --dry-run          Say what would happen, and change nothing
-          --allow-deletions  Go on where many files would be deleted or sessions become shorter
-          --json             Print the outcome as JSON
-      -h, --help             Print help
+          --session <ID>      Limit to a session, by the beginning of its id
+          --project <NAME>    Limit to a project, by its name or the end of its path
+      -n, --dry-run           Say what would happen, and change nothing
+          --allow-deletions   Go on where many files would be deleted or sessions become shorter
+          --transport <WHAT>  What talks to the remote: auto, libgit2 or git (the git command) [default:
+                              the setting `transport`]
+          --json              Print the outcome as JSON
+      -h, --help              Print help
 
     Options of every command:
       -q, --quiet         Show errors only
@@ -242,6 +246,7 @@ fn p31_the_table_of_exit_codes_is_complete() {
       130  interrupted
 
     `status --exit-code` and `diff --exit-code` end with 1 where there is a difference.
+    `doctor` ends with 1 where something is an error.
     ");
 }
 
@@ -746,4 +751,53 @@ fn on_a_terminal_progress_comes_and_goes_and_the_summary_stays() {
         assert!(!screen.contains(phase), "{screen}");
     }
     assert!(person.sees_in_colour().contains("\u{1b}["));
+}
+
+#[test]
+fn the_remote_is_shown_and_tested_in_a_few_lines() {
+    let two = middle();
+    let timed = |run: &Run| {
+        let screen = screen(&two, run);
+        let words: Vec<&str> = screen.split(' ').collect();
+        // `in 3 ms`: times differ.
+        let is_time = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "ms");
+        let told = words.iter().enumerate();
+        told.map(|(at, word)| {
+            if is_time(at) && words[at - 1] == "in" {
+                "[time]"
+            } else {
+                word
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+    };
+    assert_snapshot!(screen(&two, &two.ana.csync(&["remote", "show"])), @"");
+    assert_snapshot!(timed(&two.ana.csync(&["remote", "test"])), @"");
+    assert_snapshot!(screen(&two, &two.ana.csync(&["remote", "test", "/nowhere/v.git"])), @"");
+    assert_snapshot!(screen(&two, &two.ana.csync(&["remote", "set-url", "-h"])), @"");
+    assert_snapshot!(screen(&two, &two.ana.csync(&["remote", "set-url", two.remote()])), @"");
+}
+
+#[test]
+fn the_doctor_tells_what_is_wrong_and_what_mends_it() {
+    let two = TwoMachines::apart();
+    let doctor = |arguments: &[&str]| {
+        let run = two.ana.csync(&[&["doctor"], arguments].concat());
+        // The disk and the clock are this machine's.
+        let is_fixed = |line: &&str| !line.contains(" are free where ") && !line.contains("the clock says");
+        let lines: Vec<&str> = run.stdout.lines().filter(is_fixed).collect();
+        screen(
+            &two,
+            &Run {
+                code: run.code,
+                stdout: lines.join("\n"),
+                stderr: run.stderr,
+            },
+        )
+    };
+    assert_snapshot!(screen(&two, &two.ana.csync(&["doctor", "-h"])), @"");
+    assert_snapshot!(doctor(&[]), @"");
+    two.ana.write("settings.json", "{\"cleanupPeriodDays\": 0}\n");
+    assert_snapshot!(doctor(&["-q"]), @"");
 }

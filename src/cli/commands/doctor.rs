@@ -167,9 +167,25 @@ mod tests {
 
     #[test]
     fn findings_stand_under_their_headings() {
-        insta::assert_snapshot!(as_text(&findings(), false, Some(40), &plain), @"");
-        insta::assert_snapshot!(as_text(&findings(), true, None, &plain), @"");
-        insta::assert_snapshot!(verdict(&findings()[..1]), @"");
+        insta::assert_snapshot!(as_text(&findings(), false, Some(40), &plain), @r"
+        csync
+          ok       csync 0.1.0
+          warning  only 812 MiB are free where
+                   /home/ana lies
+                   mend: df -h /home/ana
+
+        Key
+          error    /k is open to others
+                   mend: chmod 600 /k
+
+        1 error, 1 warning.
+        ");
+        insta::assert_snapshot!(as_text(&findings(), true, None, &plain), @r"
+        Key
+          error    /k is open to others
+                   mend: chmod 600 /k
+        ");
+        insta::assert_snapshot!(verdict(&findings()[..1]), @"Everything is in order.");
     }
 
     #[test]
