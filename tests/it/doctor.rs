@@ -336,8 +336,9 @@ fn https_is_looked_at_without_the_network_and_without_showing_secrets() {
 
 #[test]
 fn ssh_is_looked_at_key_host_and_agent() {
-    let (_two, carol) = patient();
-    let mut carol = carol;
+    let two = TwoMachines::joined();
+    let mut carol = two.third("carol");
+    carol.sync();
     let server = Ssh::start();
     server.install_for(&mut carol);
     let folder = carol.home.join(".ssh");

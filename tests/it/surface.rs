@@ -518,6 +518,10 @@ fn the_configuration_says_where_each_value_came_from() {
     claude.projects    (not set)  (default)
     max_delete         20  (default)
     max_retries        9  (environment CSYNC_MAX_RETRIES)
+    backoff            500  (default)
+    connect_timeout    15  (default)
+    idle_timeout       60  (default)
+    transport          auto  (default)
     pager              (not set)  (default)
     color              auto  (default)
     ");
