@@ -105,6 +105,14 @@ pub enum Command {
     /// Print the reference of all commands in Markdown
     #[command(hide = true)]
     Reference,
+    /// Answer the git command that csync runs, as its credential helper
+    #[command(hide = true)]
+    GitCredential {
+        /// The socket of the run that started git
+        socket: PathBuf,
+        /// get, store or erase
+        operation: String,
+    },
     /// Explain a command, or a topic: exit-codes
     Help {
         /// The command or topic

@@ -42,6 +42,10 @@ pub fn main() -> ExitCode {
 
 /// Runs one command. `None`: all is done; else the kind that the whole ends with, which was already told.
 fn run(cli: Cli) -> Result<Option<Kind>> {
+    // Started by git, in the middle of another run of csync: it needs nothing of what follows.
+    if let Command::GitCredential { socket, operation } = &cli.command {
+        return commands::git_credential::run(socket, operation);
+    }
     let environment = Environment::of_this_process()?;
     let choice = match cli.global.color {
         Some(ColorWhen::Always) => ColorChoice::Always,

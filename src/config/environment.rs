@@ -19,6 +19,7 @@ pub struct Environment {
     secrets: BTreeMap<&'static str, SecretString>,
     home: PathBuf,
     working_folder: PathBuf,
+    program: Option<PathBuf>,
 }
 
 impl Environment {
@@ -43,6 +44,7 @@ impl Environment {
             secrets,
             working_folder: home.clone(),
             home,
+            program: None,
         }
     }
 
@@ -56,7 +58,9 @@ impl Environment {
         let home = home.ok_or(ConfigError::NoHome)?;
         let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let working_folder = std::env::current_dir().unwrap_or_else(|_| home.clone());
-        Ok(Self::new(home, variables).working_in(working_folder))
+        let mut environment = Self::new(home, variables).working_in(working_folder);
+        environment.program = std::env::current_exe().ok();
+        Ok(environment)
     }
 
     /// The same environment in another working folder, which relative paths of the person are relative to.
@@ -91,6 +95,12 @@ impl Environment {
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<SecretString> {
         self.secrets.get(name).cloned()
+    }
+
+    /// The program that is running, for other programs that have to call it back; none where it is not csync's own.
+    #[must_use]
+    pub fn program(&self) -> Option<&Path> {
+        self.program.as_deref()
     }
 
     /// The person's home folder.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::context::Context;
 use crate::config::Config;
 use crate::error::Result;
+pub use crate::mirror::relay_credential;
 use crate::mirror::{self, Network, Remote};
 
 /// Connects to the remote at `url`, which is contacted at its first use.
@@ -24,7 +25,7 @@ pub(super) fn network<'a>(context: &Context<'a>) -> Network<'a> {
         variables: Arc::new(environment.variables().clone()),
         home: environment.home().to_owned(),
         private_folder: context.paths.state_dir.clone(),
-        program: None,
+        program: environment.program().map(ToOwned::to_owned),
         token: environment.secret("CSYNC_GIT_TOKEN"),
         user_name: environment
             .variable("CSYNC_GIT_USERNAME")

@@ -34,7 +34,7 @@ mod versions;
 
 pub use crate::mirror::Carrier;
 pub use conflicts::{ConflictItem, Conflicts, Keep};
-pub use connect::prepare;
+pub use connect::{prepare, relay_credential};
 pub use context::{Clock, Context, SystemClock};
 pub use demo::{HostBlob, HostView, create_remote, host_view, project_folder};
 pub use diff::{Difference, diff};

@@ -39,8 +39,8 @@ pub use library::init_library_with as prepare;
 pub use pointer::Pointer;
 pub use remote::{
     AgentState, Carrier, HostConfig, HostKnown, HttpsReport, KeyFile, Network, Outage, Problem, Push, Refusal,
-    Rejection, Remote, Road, SshHost, SshReport, Tested, connect, git_version, https_report, location, road,
-    ssh_report,
+    Rejection, Remote, Road, SshHost, SshReport, Tested, connect, git_version, https_report, location,
+    relay_credential, road, ssh_report,
 };
 pub use repository::{Mirror, create_bare};
 pub use tree::Entry;

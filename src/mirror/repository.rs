@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Oid, RepositoryInitOptions, RepositoryOpenFlags};
@@ -13,20 +14,36 @@ use super::library::init_library;
 use super::pointer::{Pointer, raw};
 use super::{spool, tree};
 
-/// What the configuration of a mirror says, whatever the person's own says.
+/// The configuration of a mirror: all of it, whatever anybody wrote there. The git command would obey what else stands in
+/// it, such as `core.sshCommand`, `url.….insteadOf`, `credential.helper` or `include.path`, as its owner's wish.
 ///
 /// - `pack.deltaCacheSize`: libgit2 1.9 reads its big-file threshold from this key, and would otherwise look for deltas
 ///   between ciphertexts, where there are none (measured: 22 s instead of 4 s for 128 MB).
 ///   `core.bigFileThreshold` and `pack.window` say the same to later versions and to the git command.
 /// - `core.fsyncObjectFiles`: loose objects and references reach the disk before they count.
 /// - `core.logAllRefUpdates`: no reflog, which would note when and as whom this machine synced.
-const SETTINGS: [(&str, &str); 5] = [
-    ("pack.deltaCacheSize", "1"),
-    ("core.bigFileThreshold", "1k"),
-    ("pack.window", "0"),
-    ("core.fsyncObjectFiles", "true"),
-    ("core.logAllRefUpdates", "false"),
-];
+const CONFIGURATION: &str = "\
+# Written by csync, which brings it back to this when it is changed.
+[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+\tbigFileThreshold = 1k
+\tfsyncObjectFiles = true
+\tlogAllRefUpdates = false
+[pack]
+\tdeltaCacheSize = 1
+\twindow = 0
+";
+
+/// What would have Git, and some of it libgit2, look for a mirror's objects, settings or history elsewhere, or cut the history
+/// off. csync makes none of these, so that they are removed when a mirror is opened.
+///
+/// What else may stand in a repository does no harm: `hooks` do not run (`core.hooksPath` says so to the git command, and
+/// libgit2 runs none), `info/attributes` are for check-outs, `worktrees` forbid moving the branches that are checked out
+/// there, of which a fetch moves none, `logs` get no address written into them, and `objects/info/alternates` (which
+/// a dry run's mirror has) only adds objects, each of which is checked by its hash wherever it is read from.
+const DIVERSIONS: [&str; 5] = ["commondir", "config.worktree", "shallow", "info/grafts", "refs/replace"];
 
 /// The local bare repository.
 ///
@@ -43,7 +60,7 @@ impl Mirror {
     ///
     /// [`MirrorError::InTheWay`] when something stands there; when the disk refuses.
     pub fn create(folder: &Path) -> Result<Self, MirrorError> {
-        make(folder, &SETTINGS)?;
+        make(folder, Some(CONFIGURATION))?;
         Self::open(folder)
     }
 
@@ -54,7 +71,7 @@ impl Mirror {
     ///
     /// As [`Mirror::create`].
     pub fn scratch(of: &Self, folder: &Path) -> Result<Self, MirrorError> {
-        make(folder, &SETTINGS)?;
+        make(folder, Some(CONFIGURATION))?;
         let info = folder.join("objects/info");
         let objects = of.folder().join("objects");
         fs::create_dir_all(&info).map_err(|error| MirrorError::io("make", &info, error))?;
@@ -144,7 +161,7 @@ impl Mirror {
 ///
 /// [`MirrorError::InTheWay`] when something stands there; when the disk refuses.
 pub fn create_bare(folder: &Path) -> Result<(), MirrorError> {
-    make(folder, &[])
+    make(folder, None)
 }
 
 /// Opens the bare repository at `folder` itself, not one further up, and not one with a work tree.
@@ -255,7 +272,7 @@ pub(super) fn check_commits(repository: &git2::Repository, tips: &[Oid], known: 
 }
 
 /// Makes a bare repository beside `folder` and moves it there when it is whole and on the disk.
-fn make(folder: &Path, settings: &[(&str, &str)]) -> Result<(), MirrorError> {
+fn make(folder: &Path, configuration: Option<&str>) -> Result<(), MirrorError> {
     init_library();
     let taken = match fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_some(),
@@ -282,8 +299,10 @@ fn make(folder: &Path, settings: &[(&str, &str)]) -> Result<(), MirrorError> {
             .initial_head(Pointer::Tip.reference()),
     )
     .map_err(|error| MirrorError::git("make a repository", folder, &error))?;
-    write_settings(&staging.path().join("config"), settings)
-        .map_err(|error| MirrorError::git("write the configuration", folder, &error))?;
+    if let Some(configuration) = configuration {
+        let file = staging.path().join("config");
+        fs::write(&file, configuration).map_err(|error| MirrorError::io("write", &file, error))?;
+    }
     for name in ["HEAD", "config", "objects", "refs", "."] {
         sync(&staging.path().join(name))?;
     }
@@ -293,7 +312,8 @@ fn make(folder: &Path, settings: &[(&str, &str)]) -> Result<(), MirrorError> {
     sync(parent)
 }
 
-/// Brings the settings of the mirror at `folder` to what they should be, writing only where they differ.
+/// Brings the configuration of the mirror at `folder` to what it should be, in one step and only where it differs, and
+/// removes what would divert Git from it.
 fn ensure_settings(folder: &Path) -> Result<(), MirrorError> {
     let file = folder.join("config");
     if !file.is_file() {
@@ -301,26 +321,36 @@ fn ensure_settings(folder: &Path) -> Result<(), MirrorError> {
             path: folder.to_owned(),
         });
     }
-    write_settings(&file, &SETTINGS).map_err(|error| MirrorError::git("write the configuration", folder, &error))
+    for name in DIVERSIONS {
+        let path = folder.join(name);
+        let removed = match path.symlink_metadata() {
+            Ok(about) if about.is_dir() => fs::remove_dir_all(&path),
+            Ok(_) => fs::remove_file(&path),
+            Err(_) => continue,
+        };
+        removed.map_err(|error| MirrorError::io("remove", &path, error))?;
+        tracing::warn!("removed {}, which has no place in a mirror", path.display());
+    }
+    if fs::read(&file).is_ok_and(|text| text == CONFIGURATION.as_bytes()) {
+        return Ok(());
+    }
+    let failed = |error| MirrorError::io("write", &file, error);
+    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    new.write_all(CONFIGURATION.as_bytes()).map_err(failed)?;
+    new.as_file().sync_all().map_err(failed)?;
+    new.persist(&file).map_err(|error| failed(error.error))?;
+    sync(folder)
 }
 
 /// Removes the lock files that a run left which was killed while it moved a pointer or wrote the configuration.
 fn unlock(folder: &Path) {
     let pointers = [Pointer::Tip, Pointer::Base, Pointer::Incoming].map(Pointer::reference);
-    for name in pointers.into_iter().chain(["config", "packed-refs"]) {
+    for name in pointers
+        .into_iter()
+        .chain([super::remote::ARRIVING, "config", "packed-refs"])
+    {
         let _ = fs::remove_file(folder.join(format!("{name}.lock")));
     }
-}
-
-/// Writes the settings that the configuration file does not hold yet.
-fn write_settings(file: &Path, settings: &[(&str, &str)]) -> Result<(), git2::Error> {
-    let mut config = git2::Config::open(file)?;
-    for (key, value) in settings {
-        if config.get_string(key).ok().as_deref() != Some(*value) {
-            config.set_str(key, value)?;
-        }
-    }
-    Ok(())
 }
 
 /// Flushes a file, or the entries of a folder, to the disk.

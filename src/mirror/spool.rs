@@ -105,10 +105,23 @@ fn named(folder: &Path, prefix: &str) -> Vec<std::path::PathBuf> {
         .collect()
 }
 
-/// Removes what a killed fetch left of a pack that libgit2 was receiving. Only under the vault's lock: libgit2 does
-/// not say whether it is still at it.
+/// Removes what a killed fetch left of a pack that libgit2 or the git command was receiving. Only under the vault's lock:
+/// neither says whether it is still at it.
 pub(super) fn remove_partial_downloads(repository: &Path) {
-    for path in named(&repository.join("objects/pack"), "pack_git2_") {
-        let _ = fs::remove_file(&path);
+    let packs = repository.join("objects/pack");
+    for prefix in ["pack_git2_", "tmp_pack_", "tmp_idx_", "tmp_rev_"] {
+        let ours = |path: &Path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(FILE))
+        };
+        for path in named(&packs, prefix).into_iter().filter(|path| !ours(path)) {
+            let _ = fs::remove_file(&path);
+        }
+    }
+    // git keeps a pack from others while no reference names what is in it.
+    for path in named(&packs, "pack-") {
+        if path.extension().is_some_and(|extension| extension == "keep") {
+            let _ = fs::remove_file(&path);
+        }
     }
 }

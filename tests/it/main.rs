@@ -33,6 +33,7 @@ mod operations;
 mod projects;
 mod races;
 mod remote;
+mod roads;
 mod round_trip;
 mod scale;
 mod secrecy;

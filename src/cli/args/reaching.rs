@@ -47,6 +47,9 @@ pub enum RemoteCommand {
         json: bool,
     },
     /// Connect, read, and find out whether writing is allowed, without writing
+    #[command(
+        after_help = "Takes two connections: one to read, one to ask whether writing is allowed. Where the remote has more than this machine has seen, a third one fetches that, to verify it; nothing of it is kept."
+    )]
     Test {
         /// Another address to test instead, also before there is a vault on this machine
         #[arg(value_hint = ValueHint::Url)]
@@ -81,7 +84,7 @@ pub enum RemoteCommand {
 /// What `doctor` takes.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Ask no server and no SSH agent
+    /// Ask no server
     #[arg(long)]
     pub no_network: bool,
     /// How to reach the remote.

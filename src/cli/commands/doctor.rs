@@ -23,17 +23,33 @@ pub fn run(shell: &Shell, arguments: &DoctorArgs, unusable: Option<Error>) -> Re
         no_network: arguments.no_network,
         unusable,
     };
-    let findings = engine::doctor(&shell.context(true), &options);
+    let mut findings = engine::doctor(&shell.context(true), &options);
+    let is_ill = findings.iter().any(|finding| finding.level == Level::Error);
     if arguments.json {
         shell.print_json(&as_json(&findings))?;
     } else {
+        for finding in &mut findings {
+            finding.message = from_home(&finding.message, &shell.environment.home().to_string_lossy());
+        }
         let width = shell.terminal.stdout.then(|| shell.terminal.width.min(WIDEST));
-        shell.print(&as_text(&findings, shell.quiet, width, &|style, text| {
-            shell.paint(style, text)
-        }))?;
+        let paint = |style: &Style, text: &str| shell.paint(style, text);
+        shell.print(&as_text(&findings, shell.quiet, width, &paint))?;
     }
-    let is_ill = findings.iter().any(|finding| finding.level == Level::Error);
     Ok(is_ill.then_some(Kind::General))
+}
+
+/// A message in which paths below the home folder begin with `~/`, as a person would write them. Commands keep theirs: within quotes,
+/// a shell would take `~` for a name.
+fn from_home(message: &str, home: &str) -> String {
+    let folder = format!("{home}/");
+    let mut parts = message.split(&folder);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_beginning = text.chars().next_back().is_none_or(|before| " (`,".contains(before));
+        text.push_str(if is_beginning { "~/" } else { &folder });
+        text.push_str(part);
+    }
+    text
 }
 
 fn as_json(findings: &[Finding]) -> serde_json::Value {
@@ -186,6 +202,16 @@ mod tests {
                    mend: chmod 600 /k
         ");
         insta::assert_snapshot!(verdict(&findings()[..1]), @"Everything is in order.");
+    }
+
+    #[test]
+    fn paths_below_the_home_folder_are_short() {
+        let short = |message| from_home(message, "/home/ana");
+        assert_eq!(short("/home/ana/x and `/home/ana/y`"), "~/x and `~/y`");
+        assert_eq!(
+            short("/mnt/home/ana/x, /home/anagram"),
+            "/mnt/home/ana/x, /home/anagram"
+        );
     }
 
     #[test]

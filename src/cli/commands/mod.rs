@@ -5,6 +5,7 @@ mod conflicts;
 mod demo;
 mod diff;
 pub mod doctor;
+pub mod git_credential;
 pub mod help;
 mod init;
 mod man;
@@ -44,6 +45,7 @@ pub fn run(shell: &Shell, command: Command) -> Result<Option<Kind>> {
         Command::Demo(arguments) => demo::run(shell, arguments),
         Command::Man { folder } => man::run(&folder),
         Command::Reference => shell.print(&reference::markdown()).map(|()| None),
+        Command::GitCredential { socket, operation } => git_credential::run(&socket, &operation),
         Command::Help { topic } => help::run(&topic),
     }
 }

@@ -25,7 +25,7 @@ use crate::error::Error;
 /// What the person asked for.
 #[derive(Debug, Default)]
 pub struct DoctorOptions {
-    /// Ask no server and no SSH agent.
+    /// Ask no server.
     pub no_network: bool,
     /// Why the configuration cannot be read; the context then has the defaults.
     pub unusable: Option<Error>,

@@ -67,7 +67,13 @@ fn known(host: &SshHost) -> Finding {
     const CHECK: &str = "ssh.host";
     let name = &host.name;
     match &host.known {
-        HostKnown::Keys(keys) => Finding::ok(CHECK, format!("{name} is known: {}", keys.join("; "))),
+        HostKnown::Keys(places) => {
+            let told: Vec<String> = places
+                .iter()
+                .map(|(place, types)| format!("{place} ({})", types.join(", ")))
+                .collect();
+            Finding::ok(CHECK, format!("{name} is known by {}", told.join(" and ")))
+        }
         HostKnown::Authority(place) => Finding::ok(
             CHECK,
             format!("{name} is known by who signs its keys, in {place}: the git command checks that"),
@@ -220,7 +226,7 @@ mod tests {
             (found.level, found.mend.as_deref()),
             (Level::Warning, Some("ssh -T -p 2222 git@work"))
         );
-        let keys = HostKnown::Keys(vec!["ssh-ed25519 SHA256:x, in a:1".to_owned()]);
+        let keys = HostKnown::Keys(vec![("a".to_owned(), vec!["ssh-ed25519".to_owned()])]);
         assert_eq!(known(&host(HostConfig::Plain, keys)).level, Level::Ok);
     }
 

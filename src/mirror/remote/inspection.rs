@@ -2,8 +2,10 @@
 //! certificates. Nothing is contacted, and no secret is read.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use super::git_command::program::Git;
+use super::personal::Personal;
 use super::{Network, address};
 
 /// What is set up for a remote over HTTPS.
@@ -33,8 +35,9 @@ pub fn https_report(url: &str, network: &Network<'_>) -> HttpsReport {
     // What stands before the host may be a token, and would be in the arguments of a process.
     let url = address::shown(url);
     let matched = |key: &str| run(network, &["config", "--get-urlmatch", key, &url]).filter(|value| !value.is_empty());
+    let personal = Personal::read(network);
     let variable = |name: &str| Some((network.variable(name)?.to_str()?.to_owned(), name.to_owned()));
-    let configured = |key: &str| Some((matched(key)?, key.to_owned()));
+    let file = |name: &str| Some((PathBuf::from(network.variable(name)?), name.to_owned()));
 
     let mut helpers: Vec<String> = run(network, &["config", "--get-all", "credential.helper"])
         .into_iter()
@@ -50,40 +53,32 @@ pub fn https_report(url: &str, network: &Network<'_>) -> HttpsReport {
         helpers.push(helper);
     }
     let https = url.starts_with("https://");
-    let proxy = configured("http.proxy")
+    let configured = personal
+        .http(&url, "proxy")
+        .map(|proxy| (proxy.to_owned(), "http.proxy".to_owned()));
+    let proxy = configured
         .or_else(|| variable(if https { "https_proxy" } else { "http_proxy" }))
         .or_else(|| https.then(|| variable("HTTPS_PROXY")).flatten())
         .or_else(|| variable("all_proxy"))
         .or_else(|| variable("ALL_PROXY"));
-    let authorities = variable("GIT_SSL_CAINFO")
-        .or_else(|| configured("http.sslCAInfo"))
-        .or_else(|| variable("SSL_CERT_FILE"));
+    let authorities = file("GIT_SSL_CAINFO")
+        .or_else(|| Some((personal.http_path(&url, "sslcainfo")?, "http.sslCAInfo".to_owned())))
+        .or_else(|| file("SSL_CERT_FILE"));
     HttpsReport {
         helpers,
         has_token: network.token.is_some(),
-        proxy: proxy.map(|(proxy, name)| (address::shown(&proxy), name)),
-        authorities: authorities.map(|(file, name)| {
-            let file = match file.strip_prefix("~/") {
-                Some(below) => network.home.join(below),
-                None => PathBuf::from(file),
-            };
-            (file, name)
-        }),
+        // One that is empty means that there is to be none.
+        proxy: proxy
+            .filter(|(proxy, _)| !proxy.is_empty())
+            .map(|(proxy, name)| (address::shown(&proxy), name)),
+        authorities,
     }
 }
 
-/// What the git command prints, without the last newline; none where it fails. It runs outside every repository, with the person's
-/// own configuration.
+/// What the git command prints, without the last newline; none where it fails. It asks nobody.
 fn run(network: &Network<'_>, arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git")
-        .args(arguments)
-        .current_dir("/")
-        .env_clear()
-        .envs(network.variables.iter())
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let mut command = Git::find(network, false)?.bare();
+    let output = command.args(arguments).stderr(Stdio::null()).output().ok()?;
     let said = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| said.trim_end_matches('\n').to_owned())
 }

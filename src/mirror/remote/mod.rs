@@ -5,30 +5,40 @@ use crate::core::id::CommitId;
 use crate::mirror::error::MirrorError;
 use crate::mirror::repository::Mirror;
 
+use crate::core::transport::Transport;
+
 use self::address::Address;
+use self::automatic::Automatic;
 use self::folder::PathRemote;
+use self::git_command::GitCommandRemote;
 use self::libgit2::GitRemote;
 
 pub(in crate::mirror) mod address;
+mod automatic;
+mod credential_helper;
 mod failure;
 mod folder;
+mod git_command;
 mod inspection;
 mod libgit2;
 mod network;
+mod personal;
 mod road;
 mod ssh;
 mod ssh_report;
 
 pub use self::failure::Outage;
+pub use self::git_command::relay_credential;
 pub use self::inspection::{HttpsReport, git_version, https_report};
 pub use self::network::Network;
 pub use self::road::{Road, location, road};
-pub use self::ssh_report::{
-    AgentKey, AgentState, HostConfig, HostKnown, KeyFile, Problem, SshHost, SshReport, ssh_report,
-};
+pub use self::ssh_report::{AgentState, HostConfig, HostKnown, KeyFile, Problem, SshHost, SshReport, ssh_report};
 
 /// The branch of a remote that holds the vault.
 pub(super) const BRANCH: &str = "refs/heads/main";
+
+/// Where the git command puts what it fetches, for as long as it runs.
+pub(super) const ARRIVING: &str = "refs/csync/arriving";
 
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,11 +153,18 @@ pub(super) fn check_continues(
 ///
 /// # Errors
 ///
-/// [`MirrorError::BadAddress`]. Whether anything is there is found out by the first use.
+/// [`MirrorError::BadAddress`]; [`MirrorError::NoGitCommand`] where that is to carry the exchange. Whether anything is at
+/// the address is found out by the first use.
 pub fn connect<'a>(url: &str, network: &Network<'a>) -> Result<Box<dyn Remote + 'a>, MirrorError> {
     crate::mirror::library::init_library();
-    Ok(match address::parse(url)? {
-        Address::Folder(folder) => Box::new(PathRemote::new(folder)),
-        Address::Server(url) => Box::new(GitRemote::new(url, network.clone())),
+    let url = match address::parse(url)? {
+        Address::Folder(folder) => return Ok(Box::new(PathRemote::new(folder))),
+        Address::Server(url) => url,
+    };
+    let network = network.clone();
+    Ok(match network.transport {
+        Transport::Auto => Box::new(Automatic::new(url, network)),
+        Transport::Libgit2 => Box::new(GitRemote::new(url, network)),
+        Transport::Git => Box::new(GitCommandRemote::new(url, network, None)?),
     })
 }

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::Network;
 use super::ssh::agent;
 use super::ssh::config::{self, Answer, Asked, IdentityAgent, SshConfig};
 use super::ssh::key_files;
 use super::ssh::known_hosts::{self, HostName, Verdict};
+use super::{Network, address};
 
-pub use super::ssh::agent::{AgentKey, AgentState};
+pub use super::ssh::agent::AgentState;
 pub use super::ssh::key_files::{KeyFile, Problem};
 
 /// What is set up for SSH.
@@ -59,8 +59,8 @@ pub enum HostConfig {
 pub enum HostKnown {
     /// No.
     Unknown,
-    /// With these keys, each with where it stands.
-    Keys(Vec<String>),
+    /// With keys: for each place where some stand, their types.
+    Keys(Vec<(String, Vec<String>)>),
     /// By who signs its keys, which stands there.
     Authority(String),
 }
@@ -134,32 +134,25 @@ fn known(files: &[known_hosts::HostsFile], name: &HostName) -> HostKnown {
             _ => HostKnown::Unknown,
         };
     };
-    HostKnown::Keys(
-        known
-            .into_iter()
-            .map(|key| format!("{} {}, in {}", key.key_type, key.fingerprint, key.place))
-            .collect(),
-    )
+    let mut places: Vec<(String, Vec<String>)> = Vec::new();
+    for key in known {
+        // Lines of one file are one place.
+        let place = match key.place {
+            known_hosts::Place::File { path, .. } => path.display().to_string(),
+            own @ known_hosts::Place::BuiltIn => own.to_string(),
+        };
+        match places.iter_mut().find(|(other, _)| *other == place) {
+            Some((_, types)) => types.push(key.key_type),
+            None => places.push((place, vec![key.key_type])),
+        }
+    }
+    HostKnown::Keys(places)
 }
 
-/// The host, the port and the user of an address of SSH: `ssh://user@host:port/path` or `user@host:path`.
+/// The host, the port and the user of an address.
 fn parts(url: &str) -> Option<(String, Option<u16>, Option<String>)> {
-    let (authority, may_have_port) = match url.split_once("://") {
-        Some((_, rest)) => (rest.split(['/', '?', '#']).next()?, true),
-        None if url.starts_with('[') || url.contains("@[") => (&url[..=url.find(']')?], false),
-        None => (url.split(':').next()?, false),
-    };
-    let (user, host) = match authority.rsplit_once('@') {
-        Some((user, host)) => (user.split(':').next(), host),
-        None => (None, authority),
-    };
-    let (host, port) = match host.rsplit_once(':') {
-        Some((host, port)) if may_have_port && !port.ends_with(']') => (host, port.parse().ok()),
-        _ => (host, None),
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let user = user.filter(|user| !user.is_empty()).map(str::to_owned);
-    (!host.is_empty()).then(|| (host.to_owned(), port, user))
+    let endpoint = address::endpoint(url)?;
+    Some((endpoint.host, endpoint.port, address::user(url).map(str::to_owned)))
 }
 
 #[cfg(test)]
@@ -170,7 +163,7 @@ mod tests {
     #[test]
     fn an_address_is_taken_apart() {
         for (url, host, port, user) in [
-            ("git@Work:me/v.git", "Work", None, Some("git")),
+            ("git@Work:me/v.git", "work", None, Some("git")),
             ("work:v.git", "work", None, None),
             ("ssh://git@host:2222/v.git", "host", Some(2222), Some("git")),
             ("ssh://host/v.git", "host", None, None),
@@ -190,18 +183,11 @@ mod tests {
         let network = Network::quiet(home.path().to_owned());
         let known = |url| ssh_report(Some(url), &network).host.unwrap().known;
         assert_eq!(known("git@git.example:v.git"), HostKnown::Unknown);
-        let HostKnown::Keys(keys) = known("git@github.com:me/v.git") else {
-            panic!("csync knows GitHub by itself")
-        };
-        assert!(
-            keys.iter().any(|key| key.ends_with("in the keys built into csync")),
-            "{keys:?}"
-        );
-        assert!(host_keys_are_named(&keys), "{keys:?}");
-    }
-
-    fn host_keys_are_named(keys: &[String]) -> bool {
-        keys.iter().all(|key| key.contains("SHA256:"))
+        let types = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"]
+            .map(str::to_owned)
+            .to_vec();
+        let built_in = HostKnown::Keys(vec![("the keys built into csync".to_owned(), types)]);
+        assert_eq!(known("git@github.com:me/v.git"), built_in);
     }
 
     #[test]
