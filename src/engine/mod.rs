@@ -11,6 +11,7 @@ mod context;
 mod cutting;
 mod demo;
 mod diff;
+mod doctor;
 mod fetch;
 mod founding;
 mod heads;
@@ -24,6 +25,7 @@ mod patience;
 mod preview;
 mod projects;
 mod rejections;
+mod remote;
 mod report;
 mod seal;
 mod selection;
@@ -36,14 +38,19 @@ mod sync;
 mod titles;
 mod versions;
 
+pub use crate::mirror::Carrier;
 pub use absence::Absence;
 pub use conflicts::{ConflictItem, Conflicts, Keep};
 pub use connect::{prepare, relay_credential};
 pub use context::{Clock, Context, SystemClock};
 pub use demo::{HostBlob, HostView, create_remote, host_view, project_folder};
 pub use diff::{Difference, diff};
+pub use doctor::{DoctorOptions, Finding, Level, doctor};
 pub use init::{InitOptions, Initialised, Passphrase, init};
 pub use open::{OpenVault, joined};
+pub use remote::{
+    Examination, Holds, MoveOptions, Moved, RemoteFacts, Switched, examine as examine_remote, remote_facts, set_url,
+};
 pub use report::{Action, Item, Report, Trouble};
 pub use selection::{Request, Selection};
 pub use settings::write as write_settings;

@@ -93,7 +93,11 @@ fn what_changes_without_a_network_is_sealed_and_goes_with_the_next_sync() {
 
     let quiet = two.ana.csync(&["sync", "--quiet"]).fails(16);
     assert!(quiet.stdout.is_empty());
-    assert!(quiet.stderr.contains("hint:") && quiet.stderr.contains("2 files are sealed"), "{}", quiet.stderr);
+    assert!(
+        quiet.stderr.contains("hint:") && quiet.stderr.contains("2 files are sealed"),
+        "{}",
+        quiet.stderr
+    );
     two.ana.csync(&["sync", "--quiet", "--offline-ok"]).ok();
     let pulled = two.ana.csync(&["pull"]).fails(16);
     assert!(pulled.stdout.contains("cannot be reached"), "{}", pulled.stdout);
@@ -102,7 +106,9 @@ fn what_changes_without_a_network_is_sealed_and_goes_with_the_next_sync() {
     assert!(ahead.stdout.contains("not known"), "{}", ahead.stdout);
     let status = two.ana.csync(&["status"]).ok();
     assert!(
-        status.stdout.contains("2 files are sealed and wait for the network, since"),
+        status
+            .stdout
+            .contains("2 files are sealed and wait for the network, since"),
         "{}",
         status.stdout
     );
@@ -179,7 +185,11 @@ fn a_session_that_is_swept_while_it_waits_is_not_lost() {
 
     let run = two.ana.csync(&["sync"]).ok();
     assert!(run.stdout.contains("came back"), "{}", run.stdout);
-    assert!(run.stdout.contains("swept it before it could be sent"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("swept it before it could be sent"),
+        "{}",
+        run.stdout
+    );
     two.bob.sync();
     for machine in [&two.ana, &two.bob] {
         assert_eq!(machine.text(&transcript(machine, &id)), content);
@@ -204,7 +214,11 @@ fn p06_a_push_whose_answer_is_lost_is_not_done_twice() {
     // Tried again at once: the server says that it has it already.
     server.lose_next_push_answer();
     let run = two.ana.csync(&["sync", "--json"]).ok();
-    assert!(run.stderr.contains("has too much to do; trying again"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("has too much to do; trying again"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(run.json()["commits"], 1);
     assert_eq!(run.json()["races"], 0);
     assert_eq!(count().trim(), (before + 1).to_string());
@@ -235,7 +249,11 @@ fn a_server_that_is_busy_twice_and_then_works_is_waited_for() {
     two.ana.write("CLAUDE.md", "# one\n");
     server.busy(2);
     let run = two.ana.csync(&["sync"]).ok();
-    assert!(run.stderr.contains("(1 of 5)") && run.stderr.contains("(2 of 5)"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("(1 of 5)") && run.stderr.contains("(2 of 5)"),
+        "{}",
+        run.stderr
+    );
     assert!(!run.stderr.contains("(3 of 5)"), "{}", run.stderr);
     two.bob.sync();
     assert_eq!(two.bob.text("CLAUDE.md"), "# one\n");
@@ -287,7 +305,11 @@ fn p05_kills_at_any_time_around_an_outage_lose_nothing_and_do_nothing_twice() {
             );
         }
     }
-    assert_eq!(two.ana.files().len(), two.bob.files().len(), "no branch, no conflict file");
+    assert_eq!(
+        two.ana.files().len(),
+        two.bob.files().len(),
+        "no branch, no conflict file"
+    );
     for machine in [&two.ana, &two.bob] {
         assert_eq!(machine.sync().json()["commits"], 0);
     }
@@ -348,10 +370,17 @@ fn p08b_each_refusal_says_what_it_is_and_what_to_do() {
         (Refusal::Rules, ["is protected", "csync remote set-url"]),
         (Refusal::GitLabProtectedBranch, ["protected", "csync remote set-url"]),
         (Refusal::Quota, ["no room left", "quota"]),
-        (Refusal::Hook("closed on sundays"), ["closed on sundays", "whoever runs the server"]),
+        (
+            Refusal::Hook("closed on sundays"),
+            ["closed on sundays", "whoever runs the server"],
+        ),
     ] {
         hooks::refuse(&two.remote, refusal);
-        refused(two.ana.csync(&["sync"]), 16, &[&told[..], &["nothing is lost"]].concat());
+        refused(
+            two.ana.csync(&["sync"]),
+            16,
+            &[&told[..], &["nothing is lost"]].concat(),
+        );
         assert_eq!(two.tip(), tip);
         assert_eq!(refs(), before, "nothing says here that it was pushed");
     }
@@ -464,7 +493,11 @@ fn no_object_at_the_host_is_larger_than_a_segment_and_what_is_around_it() {
 
     let objects = git(
         &two.remote,
-        &["cat-file", "--batch-all-objects", "--batch-check=%(objecttype) %(objectsize) %(objectname)"],
+        &[
+            "cat-file",
+            "--batch-all-objects",
+            "--batch-check=%(objecttype) %(objectsize) %(objectname)",
+        ],
     );
     let mut largest = 0;
     for object in objects.lines() {
