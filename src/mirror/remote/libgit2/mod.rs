@@ -36,6 +36,9 @@ mod x509;
 /// How often a conversation is begun anew because signing in broke the last one off. Each time another key is tried.
 const CONVERSATIONS: usize = 12;
 
+/// What libssh2 says when a conversation ended before it was encrypted.
+const NO_KEY_EXCHANGE: &str = "Unable to exchange encryption keys";
+
 /// See the module.
 pub(super) struct GitRemote<'a> {
     /// The address as the person gave it.
@@ -106,6 +109,7 @@ impl<'n> GitRemote<'n> {
         mut talk: impl FnMut(&mut git2::Remote<'_>, &Conversation<'_, 'n>) -> Result<R, MirrorError>,
     ) -> Result<R, MirrorError> {
         let road = self.prepare()?;
+        let mut again = true;
         for _ in 0..CONVERSATIONS {
             let conversation = Conversation::new(&self.url, &self.network, &self.remembered, &road);
             let mut remote = repository
@@ -116,6 +120,10 @@ impl<'n> GitRemote<'n> {
                 Ok(connection) => connection,
                 Err(error) => {
                     if conversation.goes_on_after(&error) {
+                        continue;
+                    }
+                    // libssh2 says the same of a line that was cut and of a server with which it shares no cipher.
+                    if error.message().contains(NO_KEY_EXCHANGE) && std::mem::take(&mut again) {
                         continue;
                     }
                     return Err(conversation.failed(&error));
