@@ -10,6 +10,7 @@ use git2::{Direction, FetchOptions, Oid, PushOptions};
 
 use crate::core::id::CommitId;
 use crate::mirror::error::MirrorError;
+use crate::mirror::library::forget_known_hosts;
 use crate::mirror::pointer::{Pointer, commit_id, oid};
 use crate::mirror::reach;
 use crate::mirror::remote::personal::Personal;
@@ -38,6 +39,10 @@ const CONVERSATIONS: usize = 12;
 
 /// What libssh2 says when a conversation ended before it was encrypted.
 const NO_KEY_EXCHANGE: &str = "Unable to exchange encryption keys";
+
+/// What libgit2 says where libssh2 cannot parse a line of the person's `known_hosts`. Those are judged elsewhere, and
+/// libgit2's reading of them is only for the order in which it asks for types of keys.
+const STRANGE_KNOWN_HOSTS: &str = "error loading known_hosts";
 
 /// See the module.
 pub(super) struct GitRemote<'a> {
@@ -120,6 +125,10 @@ impl<'n> GitRemote<'n> {
                 Ok(connection) => connection,
                 Err(error) => {
                     if conversation.goes_on_after(&error) {
+                        continue;
+                    }
+                    if error.message().contains(STRANGE_KNOWN_HOSTS) && std::mem::take(&mut again) {
+                        forget_known_hosts();
                         continue;
                     }
                     // libssh2 says the same of a line that was cut and of a server with which it shares no cipher.
