@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::conflicts::Person;
 use crate::machines::{Machine, Run, git};
 use crate::servers::ssh::ssh_folder;
-use crate::servers::{Agent, Ssh, run};
+use crate::servers::{Agent, Direction, Fault, FaultProxy, Ssh, run};
 
 /// Each story as a test with each of these transports.
 macro_rules! by {
@@ -23,7 +23,7 @@ macro_rules! by {
 by! {
     libgit2: "libgit2" => [
         an_agent_signs_in, an_agent_that_is_dead_or_empty_is_passed_over, an_agent_with_many_keys_does_not_shut_the_door,
-        each_key_is_offered_once, a_passphrase_is_asked_for, nobody_gives_a_passphrase,
+        each_key_is_offered_once, a_line_that_is_cut_is_no_refused_key, a_passphrase_is_asked_for, nobody_gives_a_passphrase,
         a_key_that_others_may_read_is_left_out, an_unknown_host_is_refused_without_a_person,
         a_person_is_asked_about_an_unknown_host_once, p12_a_changed_host_key_is_refused_whoever_is_there,
         a_revoked_key_is_refused, a_hashed_name_is_known, another_type_of_key_is_no_new_host,
@@ -159,6 +159,31 @@ fn an_agent_with_many_keys_does_not_shut_the_door(transport: &'static str) {
     assert!(world.server.connections() - before <= 4, "{}", world.server.told());
 }
 
+fn a_line_that_is_cut_is_no_refused_key(transport: &'static str) {
+    let world = World::new(transport);
+    let proxy = FaultProxy::start(world.server.port());
+    let mut ana = world.machine("ana", &world.server.known_hosts_line_through(proxy.port()));
+    give(&ana, &world.server.client_key(), "id_ed25519");
+    ana.set("CSYNC_IDLE_TIMEOUT", "1");
+    let url = world.server.url_through(proxy.port(), "vault.git");
+    let arguments = ["init", &url, "--device", "ana", "--no-passphrase"];
+    // Somewhere from the greeting to the question for references.
+    for bytes in [0, 200, 1_200, 1_500, 1_700, 1_900, 2_100, 2_300] {
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            for fault in [
+                Fault::CutAfter { direction, bytes },
+                Fault::ResetAfter { direction, bytes },
+            ] {
+                proxy.set(fault);
+                let run = ana.csync(&arguments).fails(16);
+                assert!(run.stderr.contains("cannot talk to"), "{fault:?}: {}", run.stderr);
+            }
+        }
+    }
+    proxy.set(Fault::None);
+    ana.csync(&arguments).ok();
+}
+
 fn each_key_is_offered_once(transport: &'static str) {
     let world = World::new(transport);
     let mut ana = world.knowing("ana");
@@ -171,8 +196,10 @@ fn each_key_is_offered_once(transport: &'static str) {
     let run = world.init(&ana).fails(16);
     assert!(run.stderr.contains("did not accept the sign-in"), "{}", run.stderr);
     let told = world.server.told();
-    assert_eq!(told.matches("Failed publickey").count(), 3, "{told}");
-    // With libgit2 each refusal counts twice with the server, which hangs up after six.
+    // With libgit2 each refusal counts twice with the server, which hangs up after six. The key that was on offer just then
+    // gets a second chance, since the line may have been cut.
+    let offers = told.matches("Failed publickey").count();
+    assert!((3..=4).contains(&offers), "{told}");
     assert!(world.server.connections() <= 2, "{told}");
 }
 
