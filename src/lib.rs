@@ -104,9 +104,10 @@ pub use core::progress::{Phase, Progress, Silent};
 pub use core::questions::{Nobody, Questions};
 pub use core::transport::{Timeouts, Transport};
 pub use engine::{
-    Action, Clock, ConflictItem, Conflicts, Context, Difference, Direction, InitOptions, Initialised, Item, Keep,
-    OpenVault, Passphrase, Report, Request, Selection, Status, SyncOptions, SystemClock, Title, Trouble, diff, init,
-    joined, status, sync, sync_with,
+    Action, Clock, ConflictItem, Conflicts, Context, Difference, Direction, DoctorOptions, Examination, Finding, Holds,
+    InitOptions, Initialised, Item, Keep, Level, MoveOptions, Moved, OpenVault, Passphrase, RemoteFacts, Report,
+    Request, Selection, Status, Switched, SyncOptions, SystemClock, Title, Trouble, diff, doctor, examine_remote, init,
+    joined, remote_facts, set_url, status, sync, sync_with,
 };
 pub use error::{Error, Kind, Result};
 
@@ -127,7 +128,7 @@ pub use local::{
 };
 pub use mirror::{
     Carrier, CommitInfo, Entry, Mirror, MirrorError, Network, Outage, Pointer, Push, Put, Refusal, Rejection, Remote,
-    Tested, TreeChange, TreeEdit, Writer, connect, create_bare,
+    Road, Tested, TreeChange, TreeEdit, Writer, connect, create_bare,
 };
 pub use sources::{ClaudeSettings, Source, claude};
 pub use state::{Agreed, Holder, Index, Lock, Row, StateError};

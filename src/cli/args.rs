@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+mod reaching;
+
+pub use reaching::{DoctorArgs, Reaching, RemoteCommand};
+
 /// Keeps the sessions of AI coding agents the same on all your machines, end-to-end encrypted, through a private Git repository.
 #[derive(Debug, Parser)]
 #[command(name = "csync", version, disable_help_subcommand = true, max_term_width = 100)]
@@ -75,6 +79,12 @@ pub enum Command {
     Conflicts(ConflictsArgs),
     /// Show how files here differ from the vault
     Diff(DiffArgs),
+    /// Show, test and change where the vault is kept
+    #[command(subcommand)]
+    Remote(RemoteCommand),
+    /// Look for what is wrong, and say what mends it; changes nothing
+    #[command(after_help = "Ends with exit code 1 where something is an error; warnings alone end with 0.")]
+    Doctor(DoctorArgs),
     /// Show and change the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -138,6 +148,9 @@ pub struct InitArgs {
     /// Where an agent keeps its data, as AGENT=FOLDER [default: claude=$CLAUDE_CONFIG_DIR or ~/.claude]
     #[arg(long, value_name = "AGENT=FOLDER", value_parser = source)]
     pub source: Vec<(String, PathBuf)>,
+    /// How to reach the remote.
+    #[command(flatten)]
+    pub reaching: Reaching,
     /// Print the outcome as JSON
     #[arg(long)]
     pub json: bool,
@@ -169,6 +182,9 @@ pub struct SyncArgs {
     /// Go on where many files would be deleted or sessions become shorter
     #[arg(long)]
     pub allow_deletions: bool,
+    /// How to reach the remote.
+    #[command(flatten)]
+    pub reaching: Reaching,
     /// Print the outcome as JSON
     #[arg(long)]
     pub json: bool,
@@ -183,6 +199,9 @@ pub struct StatusArgs {
     /// End with exit code 1 where there is something to do
     #[arg(long)]
     pub exit_code: bool,
+    /// How to reach the remote.
+    #[command(flatten)]
+    pub reaching: Reaching,
     /// Print the status as JSON
     #[arg(long)]
     pub json: bool,

@@ -58,15 +58,30 @@ fn run(cli: Cli) -> Result<Option<Kind>> {
     if let Command::Help { topic } = &cli.command {
         return commands::help::run(topic);
     }
-    let flags = match cli.global.color {
-        Some(color) => vec![FlagValue {
-            key: "color",
-            flag: "--color",
-            texts: vec![format!("{color:?}").to_lowercase()],
-        }],
-        None => Vec::new(),
+    let flag = |key, flag, text: String| FlagValue {
+        key,
+        flag,
+        texts: vec![text],
     };
-    let config = Config::load(&environment, &paths, &flags)?;
+    let color = cli.global.color.map(|color| format!("{color:?}").to_lowercase());
+    let transport = cli.command.transport().map(str::to_owned);
+    let flags: Vec<FlagValue> = [
+        color.map(|text| flag("color", "--color", text)),
+        transport.map(|text| flag("transport", "--transport", text)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let mut unusable = None;
+    let config = match Config::load(&environment, &paths, &flags) {
+        Ok(config) => config,
+        // What cannot be read is what the doctor is asked about.
+        Err(error) if matches!(cli.command, Command::Doctor(_)) => {
+            unusable = Some(error.into());
+            Config::defaults(&environment)
+        }
+        Err(error) => return Err(error.into()),
+    };
     // libgit2 takes its timeouts once for the whole process.
     crate::engine::prepare(&config);
     let terminal = match cli.global.color {
@@ -75,7 +90,10 @@ fn run(cli: Cli) -> Result<Option<Kind>> {
     };
     let settings = (cli.global.quiet, cli.global.verbose, cli.global.no_input);
     let shell = Shell::new(terminal, settings, (environment, paths, config), signals::stop_flag());
-    commands::run(&shell, cli.command)
+    match cli.command {
+        Command::Doctor(arguments) => commands::doctor::run(&shell, &arguments, unusable),
+        command => commands::run(&shell, command),
+    }
 }
 
 /// A panic is a defect: it says so, and says where. Everything else that fails is an [`Error`] with a hint.

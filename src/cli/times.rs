@@ -52,6 +52,13 @@ impl Clock {
         Some(self.format(at.with_timezone(&Utc)))
     }
 
+    /// An RFC 3339 time, shown as [`ago`](Self::ago) does; `None` when it is none.
+    #[must_use]
+    pub fn ago_of_text(&self, rfc3339: &str) -> Option<String> {
+        let at = DateTime::parse_from_rfc3339(rfc3339).ok()?;
+        Some(self.ago(Timestamp(at.timestamp_nanos_opt()?)))
+    }
+
     fn format(&self, at: DateTime<Utc>) -> String {
         const FORM: &str = "%Y-%m-%d %H:%M:%S";
         match self.zone {

@@ -118,6 +118,14 @@ impl Config {
         Self::from_layers(environment, text.as_deref().map(|text| (file.as_path(), text)), flags)
     }
 
+    /// The defaults alone, for the home folder of `environment`: what is left where no layer can be read.
+    #[must_use]
+    pub fn defaults(environment: &Environment) -> Self {
+        let nothing: [(&str, &str); 0] = [];
+        let bare = Environment::new(environment.home(), nothing);
+        Self::from_layers(&bare, None, &[]).expect("the defaults are values of their settings, which a test holds")
+    }
+
     /// The text of the configuration file of `paths`; `None` when there is none.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ pub fn connect<'a>(context: &Context<'a>, url: &str) -> Result<Box<dyn Remote + 
 }
 
 /// The world around a remote.
-fn network<'a>(context: &Context<'a>) -> Network<'a> {
+pub(super) fn network<'a>(context: &Context<'a>) -> Network<'a> {
     let environment = &context.environment;
     Network {
         transport: context.config.transport,

@@ -250,7 +250,7 @@ fn cannot_place(folder: &Path, source: std::io::Error) -> Error {
 }
 
 /// Paths are made absolute, so that the vault is found from every folder.
-fn absolute(url: &str) -> Result<String> {
+pub(super) fn absolute(url: &str) -> Result<String> {
     if url.contains("://") || !Path::new(url).exists() {
         return Ok(url.to_owned());
     }

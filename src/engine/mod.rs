@@ -10,6 +10,7 @@ mod context;
 mod cutting;
 mod demo;
 mod diff;
+mod doctor;
 mod fetch;
 mod founding;
 mod heads;
@@ -20,6 +21,7 @@ mod merges;
 mod open;
 mod preview;
 mod projects;
+mod remote;
 mod report;
 mod seal;
 mod selection;
@@ -31,13 +33,18 @@ mod sync;
 mod titles;
 mod versions;
 
+pub use crate::mirror::Carrier;
 pub use conflicts::{ConflictItem, Conflicts, Keep};
 pub use connect::{prepare, relay_credential};
 pub use context::{Clock, Context, SystemClock};
 pub use demo::{HostBlob, HostView, create_remote, host_view, project_folder};
 pub use diff::{Difference, diff};
+pub use doctor::{DoctorOptions, Finding, Level, doctor};
 pub use init::{InitOptions, Initialised, Passphrase, init};
 pub use open::{OpenVault, joined};
+pub use remote::{
+    Examination, Holds, MoveOptions, Moved, RemoteFacts, Switched, examine as examine_remote, remote_facts, set_url,
+};
 pub use report::{Action, Item, Report, Trouble};
 pub use selection::{Request, Selection};
 pub use settings::write as write_settings;

@@ -218,7 +218,7 @@ pub fn read_identity(file: &std::path::Path) -> Result<DeviceIdentity> {
 }
 
 /// Parses an identity. `place` says where it stands, since the text itself is never shown.
-fn parse_identity(text: &SecretString, place: &str) -> Result<DeviceIdentity> {
+pub(super) fn parse_identity(text: &SecretString, place: &str) -> Result<DeviceIdentity> {
     DeviceIdentity::parse(text).map_err(|error| {
         let error = Error::from(error);
         let hint = error.hint_text().unwrap_or_default().to_owned();

@@ -15,6 +15,7 @@ mod changes;
 mod consolidate;
 mod edit;
 mod error;
+mod health;
 mod history;
 mod library;
 mod pack;
@@ -32,10 +33,15 @@ mod oracle;
 pub use changes::TreeChange;
 pub use edit::{Put, TreeEdit};
 pub use error::MirrorError;
+pub use health::Health;
 pub use history::CommitInfo;
 pub use library::init_library_with as prepare;
 pub use pointer::Pointer;
-pub use remote::{Carrier, Network, Outage, Push, Refusal, Rejection, Remote, Tested, connect, relay_credential};
+pub use remote::{
+    AgentState, Carrier, HostConfig, HostKnown, HttpsReport, KeyFile, Network, Outage, Problem, Push, Refusal,
+    Rejection, Remote, Road, SshHost, SshReport, Tested, connect, git_version, https_report, location,
+    relay_credential, road, ssh_report,
+};
 pub use repository::{Mirror, create_bare};
 pub use tree::Entry;
 pub use writer::Writer;

@@ -104,6 +104,17 @@ impl Mirror {
         Ok(Self { repository, folder })
     }
 
+    /// Opens the mirror at `folder` only to look at it: mends and removes nothing, and needs no lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mirror::open`].
+    pub fn look(folder: &Path) -> Result<Self, MirrorError> {
+        let repository = open_bare(folder)?;
+        let folder = repository.path().to_owned();
+        Ok(Self { repository, folder })
+    }
+
     /// Where it is.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -82,6 +82,15 @@ pub(super) fn remove_stale(repository: &Path) {
     }
 }
 
+/// What killed runs left in `repository`, or runs that are still at work keep there.
+pub(super) fn leftovers(repository: &Path) -> Vec<std::path::PathBuf> {
+    let packs = repository.join("objects/pack");
+    let mut found = named(&packs, FILE);
+    found.extend(named(&packs, "pack_git2_"));
+    found.extend(named(repository, FOLDER));
+    found
+}
+
 /// Whether no process holds the lock on a file.
 fn is_abandoned(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| file.try_lock().is_ok())

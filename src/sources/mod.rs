@@ -13,6 +13,7 @@ pub use claude::discover::{app_state_file, discover_projects, project_folders};
 pub use claude::live::live_sessions;
 pub use claude::projects::{LocalProject, ProjectInputs, ProjectMap, ProjectMapping};
 pub use claude::slug::slug;
+pub use claude::upkeep::{Cleanup, upkeep};
 pub use claude::{ClaudeSettings, claude};
 
 /// The rules of one agent's folder. All paths are relative to the source's root and `/`-separated; they may be local or

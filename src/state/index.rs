@@ -110,6 +110,27 @@ impl Index {
         })
     }
 
+    /// The remembered value of `key` in the index at `file`, only looked at: nothing is made, moved aside or written. `None` also where
+    /// the index is missing or cannot be read.
+    #[must_use]
+    pub fn look(file: &Path, key: &str) -> Option<String> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let [_, log, _] = files_of(file);
+        let connection = if log.exists() {
+            // Another run is at work, or was killed: what it wrote last stands in the log.
+            Connection::open_with_flags(file, flags).ok()?
+        } else {
+            // Reading through the log would make its file.
+            let path: String = url_path(file)?;
+            let flags = flags | rusqlite::OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(format!("file:{path}?immutable=1"), flags).ok()?
+        };
+        connection.busy_timeout(BUSY).ok()?;
+        connection
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+            .ok()
+    }
+
     /// A copy of this index in `file`, which must not exist: what a dry run works on, to be thrown away.
     ///
     /// # Errors
@@ -376,6 +397,20 @@ fn is_damage(error: &rusqlite::Error) -> bool {
         | rusqlite::Error::Utf8Error(..) => true,
         _ => false,
     }
+}
+
+/// A path as it stands in a `file:` URL of SQLite; none for one that is not UTF-8.
+fn url_path(file: &Path) -> Option<String> {
+    let special = |c: char| matches!(c, '%' | '?' | '#');
+    let mut path = String::new();
+    for character in file.to_str()?.chars() {
+        if special(character) {
+            path.push_str(&format!("%{:02x}", u32::from(character)));
+        } else {
+            path.push(character);
+        }
+    }
+    Some(path)
 }
 
 /// The database's file and those beside it.

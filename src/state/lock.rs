@@ -75,6 +75,17 @@ impl Lock {
         Ok(lock)
     }
 
+    /// Whether somebody holds the lock of the state folder `dir` now, and what they said of themselves. `None` where nobody does, or there is none: nothing is made or changed, and
+    /// another run that comes in the meantime waits for an instant at most.
+    #[must_use]
+    pub fn held(dir: &Path) -> Option<Option<Holder>> {
+        let mut file = File::open(dir.join(Self::FILE_NAME)).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(read_holder(&mut file)),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+
     /// Removes the lock's file, and its folder where that is then empty: for a run that shall leave nothing behind.
     pub fn discard(self) {
         let _ = std::fs::remove_file(&self.path);

@@ -140,6 +140,8 @@ fn the_program_alone_says_what_it_is_for() {
       status       Show what changed here and in the vault, what is in conflict and what waits
       conflicts    List conflicts and resolve them
       diff         Show how files here differ from the vault
+      remote       Show, test and change where the vault is kept
+      doctor       Look for what is wrong, and say what mends it; changes nothing
       config       Show and change the configuration
       completions  Print a completion script for a shell
       demo         Show two machines, a vault, a merge and a conflict, in a temporary folder
@@ -180,12 +182,14 @@ fn a_short_help_fits_on_a_screen() {
                  `projects/*/memory/`)
 
     Options:
-          --session <ID>     Limit to a session, by the beginning of its id
-          --project <NAME>   Limit to a project, by its name or the end of its path
-      -n, --dry-run          Say what would happen, and change nothing
-          --allow-deletions  Go on where many files would be deleted or sessions become shorter
-          --json             Print the outcome as JSON
-      -h, --help             Print help
+          --session <ID>      Limit to a session, by the beginning of its id
+          --project <NAME>    Limit to a project, by its name or the end of its path
+      -n, --dry-run           Say what would happen, and change nothing
+          --allow-deletions   Go on where many files would be deleted or sessions become shorter
+          --transport <WHAT>  What talks to the remote: auto, libgit2 or git (the git command) [default:
+                              the setting `transport`]
+          --json              Print the outcome as JSON
+      -h, --help              Print help
 
     Options of every command:
       -q, --quiet         Show errors only
@@ -242,6 +246,7 @@ fn p31_the_table_of_exit_codes_is_complete() {
       130  interrupted
 
     `status --exit-code` and `diff --exit-code` end with 1 where there is a difference.
+    `doctor` ends with 1 where something is an error.
     ");
 }
 
@@ -513,6 +518,10 @@ fn the_configuration_says_where_each_value_came_from() {
     claude.projects    (not set)  (default)
     max_delete         20  (default)
     max_retries        9  (environment CSYNC_MAX_RETRIES)
+    backoff            500  (default)
+    connect_timeout    15  (default)
+    idle_timeout       60  (default)
+    transport          auto  (default)
     pager              (not set)  (default)
     color              auto  (default)
     ");
@@ -746,4 +755,137 @@ fn on_a_terminal_progress_comes_and_goes_and_the_summary_stays() {
         assert!(!screen.contains(phase), "{screen}");
     }
     assert!(person.sees_in_colour().contains("\u{1b}["));
+}
+
+#[test]
+fn the_remote_is_shown_and_tested_in_a_few_lines() {
+    let two = middle();
+    // Ids and times are other ones each time.
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter("[0-9a-f]{32}", "[vault]");
+    settings.add_filter("[0-9a-f]{12}", "[tip]");
+    settings.add_filter("in [0-9]+ ms", "in [time]");
+    let _bound = settings.bind_to_scope();
+    assert_snapshot!(screen(&two, &two.ana.csync(&["remote", "show"])), @r"
+    Remote     [root]/remote.git (file [root]/home/ana/.config/csync/config.toml)
+    Road       a folder of this machine
+    Transport  auto (default)
+    Vault      [vault]
+    Device     ana's laptop
+    Tip        [tip]
+    Last sync  [ago]
+    Retries    5, the first after 500 ms
+    Timeouts   15 s to connect, 60 s of silence
+    ");
+    assert_snapshot!(screen(&two, &two.bob.csync(&["remote", "test"])), @r"
+    Remote     [root]/remote.git
+    Reached    in [time], as a folder of this machine
+    Writing    allowed, as far as can be told without writing
+    Holds      this vault, at [tip], with 1 commit that this machine has not seen, fetched in [time] and verified
+    ");
+    assert_snapshot!(screen(&two, &two.ana.csync(&["remote", "test", "/nowhere/v.git"])), @r"
+    --- stderr ---
+    error: there is no Git repository at /nowhere/v.git
+    hint: check the path; `git init --bare /nowhere/v.git` makes a repository there
+    [exit 16]
+    ");
+    assert_snapshot!(screen(&two, &two.ana.csync(&["remote", "set-url", "-h"])), @r"
+    Move to another address, which must hold this vault or be empty
+
+    Usage: csync remote set-url [OPTIONS] <URL>
+
+    Arguments:
+      <URL>  The new address
+
+    Options:
+          --push              Send the whole history there where the new repository is empty or lags
+                              behind
+          --no-test           Only write the address down, without looking what is there
+          --transport <WHAT>  What talks to the remote: auto, libgit2 or git (the git command) [default:
+                              the setting `transport`]
+          --json              Print the outcome as JSON
+      -h, --help              Print help
+
+    Options of every command:
+      -q, --quiet         Show errors only
+      -v, --verbose...    Show more: causes of errors (-v), what is done (-vv), details (-vvv)
+          --color <WHEN>  Use colours: auto (on a terminal, unless NO_COLOR is set), always or never
+          --no-input      Never ask: fail where an answer would be needed
+    ");
+    csync::create_bare(&two.folder.path().join("new.git")).unwrap();
+    let new = two.folder.path().join("new.git");
+    let new = new.to_str().unwrap();
+    assert_snapshot!(screen(&two, &two.ana.csync(&["remote", "set-url", new])), @r"
+    --- stderr ---
+    error: [root]/new.git lacks 3 commits of this vault
+    hint: run the command again with --push: it sends them there first; nothing was changed
+    [exit 2]
+    ");
+    assert_snapshot!(screen(&two, &two.ana.csync(&["remote", "set-url", new, "--push"])), @r"
+    Sent 3 commits. The vault is now at [root]/new.git.
+    It was at [root]/remote.git; `csync remote set-url` brings that back.
+    Run the same command on every other device: a device that keeps the old address is no longer in step.
+    ");
+}
+
+#[test]
+fn the_doctor_tells_what_is_wrong_and_what_mends_it() {
+    let two = TwoMachines::apart();
+    let doctor = |arguments: &[&str]| {
+        let run = two.ana.csync(&[&["doctor"], arguments].concat());
+        // The disk and the clock are this machine's.
+        let is_fixed = |line: &&str| !line.contains(" are free where ") && !line.contains("the clock says");
+        let lines: Vec<&str> = run.stdout.lines().filter(is_fixed).collect();
+        let stdout = lines.join("\n").replace(env!("CARGO_PKG_VERSION"), "[version]");
+        screen(&two, &Run { stdout, ..run })
+    };
+    assert_snapshot!(screen(&two, &two.ana.csync(&["doctor", "-h"])), @r"
+    Look for what is wrong, and say what mends it; changes nothing
+
+    Usage: csync doctor [OPTIONS]
+
+    Options:
+          --no-network        Ask no server
+          --transport <WHAT>  What talks to the remote: auto, libgit2 or git (the git command) [default:
+                              the setting `transport`]
+          --json              Print the findings as JSON
+      -h, --help              Print help
+
+    Options of every command:
+      -q, --quiet         Show errors only
+      -v, --verbose...    Show more: causes of errors (-v), what is done (-vv), details (-vvv)
+          --color <WHEN>  Use colours: auto (on a terminal, unless NO_COLOR is set), always or never
+          --no-input      Never ask: fail where an answer would be needed
+
+    Ends with exit code 1 where something is an error; warnings alone end with 0.
+    ");
+    assert_snapshot!(doctor(&[]), @r"
+    csync
+      ok       csync [version]
+      ok       there is no ~/.config/csync/config.toml yet: the defaults hold
+      ok       no other run is at work
+      ok       nothing was left behind by earlier runs
+
+    Key
+      ok       no variable of csync's is set
+
+    Claude Code
+      ok       Claude Code keeps its data in ~/.claude
+      ok       Claude Code deletes sessions here after 30 days (its default); the vault keeps what was synced
+      ok       no hook of Claude Code runs csync: `csync sync` is run by hand, or by a timer
+      ok       no session is running
+
+    Sync
+      warning  there is no vault on this machine yet
+               mend: csync init
+
+    1 warning.
+    ");
+    two.ana.write("settings.json", "{\"cleanupPeriodDays\": 0}\n");
+    assert_snapshot!(doctor(&["-q"]), @r#"
+    Claude Code
+      error    cleanupPeriodDays is 0: Claude Code deletes transcripts at once, and there is nothing to sync
+               mend: kept=$(jq '.cleanupPeriodDays = 365' [root]/home/ana/.claude/settings.json) && printf '%s\n' "$kept" > [root]/home/ana/.claude/settings.json
+    [exit 1]
+    "#);
 }

@@ -43,5 +43,6 @@ pub fn exit_codes() -> String {
         let _ = writeln!(text, "  {:>3}  {}", kind.exit_code(), kind.meaning());
     }
     text.push_str("\n`status --exit-code` and `diff --exit-code` end with 1 where there is a difference.\n");
+    text.push_str("`doctor` ends with 1 where something is an error.\n");
     text
 }

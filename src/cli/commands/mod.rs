@@ -4,10 +4,12 @@ mod config;
 mod conflicts;
 mod demo;
 mod diff;
+pub mod doctor;
 pub mod git_credential;
 pub mod help;
 mod init;
 mod man;
+mod remote;
 mod status;
 mod sync;
 
@@ -27,6 +29,8 @@ pub fn run(shell: &Shell, command: Command) -> Result<Option<Kind>> {
         Command::Status(arguments) => status::run(shell, &arguments),
         Command::Conflicts(arguments) => conflicts::run(shell, arguments),
         Command::Diff(arguments) => diff::run(shell, &arguments),
+        Command::Remote(command) => remote::run(shell, command),
+        Command::Doctor(arguments) => doctor::run(shell, &arguments, None),
         Command::Config(command) => config::run(shell, command),
         Command::Completions { shell: kind } => {
             let mut script = Vec::new();

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
+use super::answer::{Answer, not_understood};
 use super::name::Name;
-use super::tool::{Answer, Tool, not_understood};
+use super::tool::Tool;
 use super::{Host, Repository, Visibility};
 use crate::error::Result;
 
@@ -46,7 +47,7 @@ impl Host for GitHub {
         if answer.status == 404 {
             return Ok(None);
         }
-        repository(answer.read()?, answer.host()).map(Some)
+        repository(answer.read()?, &answer.host).map(Some)
     }
 
     fn make(&self, tool: &Tool<'_>, name: &Name, user: &str) -> Result<Answer> {

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
+use super::answer::{Answer, not_understood};
 use super::name::Name;
-use super::tool::{Answer, Tool, not_understood};
+use super::tool::Tool;
 use super::{Host, Repository, Visibility};
 use crate::error::{Error, Kind, Result};
 
@@ -60,7 +61,7 @@ impl Host for GitLab {
         if answer.status == 404 {
             return Ok(None);
         }
-        repository(answer.read()?, answer.host()).map(Some)
+        repository(answer.read()?, &answer.host).map(Some)
     }
 
     fn make(&self, tool: &Tool<'_>, name: &Name, user: &str) -> Result<Answer> {
@@ -107,7 +108,7 @@ fn group(tool: &Tool<'_>, name: &Name) -> Result<u64> {
     match namespace.full_path.eq_ignore_ascii_case(&name.owner) {
         true => Ok(namespace.id),
         false => Err(not_understood(
-            answer.host(),
+            &answer.host,
             "it tells of another group than the one asked for",
         )),
     }

@@ -5,6 +5,8 @@
 //! for none. What the host does not say clearly is not guessed: a vault never goes into a repository that is not known to be
 //! private, unless the person wants that.
 
+mod answer;
+mod child;
 mod github;
 mod gitlab;
 mod name;
@@ -16,8 +18,9 @@ mod tests;
 
 use std::time::Duration;
 
+use self::answer::Answer;
 use self::name::{Name, Service};
-use self::tool::{Answer, Tool};
+use self::tool::Tool;
 use super::context::Context;
 use crate::error::{Error, Kind, Result};
 
@@ -169,7 +172,7 @@ fn make(
             format!("{} made {place} and does not show it", tool.host),
         )
         .hint("wait a moment and run the same command again: it uses what is there then"),
-        false => Error::new(Kind::Network, format!("cannot make {place}: {}", answer.said())).hint(format!(
+        false => Error::new(Kind::Network, format!("cannot make {place}: {}", answer.said)).hint(format!(
             "{user} may make repositories under that name only where its owner allows it; {}",
             tool.by_hand
         )),
@@ -261,8 +264,8 @@ fn look_by_the_way(context: &Context<'_>, url: &str) -> Result<()> {
     let Some(name) = name::in_address(url) else {
         return Ok(());
     };
-    let found = Tool::of_host(context, &name, name.service.usual_host(), url)
-        .and_then(|tool| host_of(name.service).find(&tool, &name));
+    let tool = Tool::of_host(context, &name, name.service.usual_host(), url);
+    let found = host_of(name.service).find(&tool, &name);
     context.check_stop()?;
     match found {
         Ok(Some(repository)) => refuse_open(

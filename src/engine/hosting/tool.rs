@@ -1,20 +1,13 @@
 //! The tool of a host, run as a child: bounded in time and output, with nobody to ask, and without csync's secrets.
 
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-
+use super::answer::{self, Answer};
+use super::child::{self, Ended};
 use super::name::{self, Name, Service};
 use crate::engine::context::Context;
 use crate::error::{Error, Kind, Result, reason};
-
-/// How often it is looked whether the child has ended.
-const PAUSE: Duration = Duration::from_millis(10);
-/// How much of what a child says is read, in bytes.
-const MOST: u64 = 1 << 20;
 
 /// Variables that make the tools talk otherwise than a program expects.
 const DISTURBING: [&str; 9] = [
@@ -42,7 +35,9 @@ const TOKENS: [&str; 8] = [
 
 /// `gh` or `glab`, for one host.
 pub(super) struct Tool<'a> {
+    /// Its variables, its time, and whether to stop.
     context: &'a Context<'a>,
+    /// The kind of host.
     service: Service,
     /// The host that it asks, with its port where that is not the usual one.
     pub(super) host: String,
@@ -50,24 +45,6 @@ pub(super) struct Tool<'a> {
     pub(super) by_hand: String,
     /// What the person wrote.
     asked: String,
-}
-
-/// What a host answered.
-#[derive(Debug)]
-pub(super) struct Answer {
-    /// The status of HTTP.
-    pub(super) status: u16,
-    body: String,
-    said: String,
-    host: String,
-}
-
-/// How a child ended.
-struct Ended {
-    success: bool,
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
 }
 
 impl<'a> Tool<'a> {
@@ -84,7 +61,7 @@ impl<'a> Tool<'a> {
             .iter()
             .find_map(|variable| Some((variable, context.environment.variable(variable)?)));
         let Some((variable, host)) = given else {
-            return Self::of_host(context, name, name.service.usual_host(), asked);
+            return Ok(Self::of_host(context, name, name.service.usual_host(), asked));
         };
         let host = host.to_string_lossy();
         let host = host.strip_prefix("https://").unwrap_or(&host).trim_end_matches('/');
@@ -92,14 +69,11 @@ impl<'a> Tool<'a> {
             return Err(Error::new(Kind::Usage, format!("{variable} names no host"))
                 .hint(format!("give it a name such as {}", name.service.usual_host())));
         }
-        Self::of_host(context, name, host, asked)
+        Ok(Self::of_host(context, name, host, asked))
     }
 
     /// The tool for `name` at `host`.
-    ///
-    /// # Errors
-    /// None yet.
-    pub(super) fn of_host(context: &'a Context<'a>, name: &Name, host: &str, asked: &str) -> Result<Self> {
+    pub(super) fn of_host(context: &'a Context<'a>, name: &Name, host: &str, asked: &str) -> Self {
         let host = host.to_ascii_lowercase();
         let owner = if name.owner.is_empty() { "OWNER" } else { &name.owner };
         let by_hand = format!(
@@ -107,13 +81,13 @@ impl<'a> Tool<'a> {
             host.split(':').next().unwrap_or_default(),
             name.repository
         );
-        Ok(Self {
+        Self {
             context,
             service: name.service,
             host,
             by_hand,
             asked: asked.to_owned(),
-        })
+        }
     }
 
     /// Its name.
@@ -148,7 +122,7 @@ impl<'a> Tool<'a> {
             .run(self.program(), &arguments)
             .map_err(|error| self.cannot_run(error))?;
         let said = self.shown(&ended.stderr);
-        match read_answer(&ended.stdout) {
+        match answer::split(&ended.stdout) {
             Some((401, _)) => Err(self.not_signed_in()),
             Some((status, body)) => Ok(Answer {
                 status,
@@ -206,10 +180,7 @@ impl<'a> Tool<'a> {
             .env("GLAB_SEND_TELEMETRY", "false")
             .env("NO_COLOR", "1")
             // In no repository: `glab` would take its remotes for what the person asks about, and Git its configuration.
-            .current_dir(std::path::MAIN_SEPARATOR_STR)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .current_dir(std::path::MAIN_SEPARATOR_STR);
         for name in DISTURBING {
             command.env_remove(name);
         }
@@ -219,35 +190,10 @@ impl<'a> Tool<'a> {
             Service::GitHub => command.env("GH_HOST", &self.host),
             Service::GitLab => command.env("GITLAB_HOST", &self.host),
         };
-        let mut child = command.spawn()?;
-        let stdout = read_aside(child.stdout.take());
-        let stderr = read_aside(child.stderr.take());
-        let start = Instant::now();
-        let status = loop {
-            if let Some(status) = child.try_wait()? {
-                break status;
-            }
-            if self.context.check_stop().is_err() {
-                end(&mut child);
-                return Err(std::io::ErrorKind::Interrupted.into());
-            }
-            if start.elapsed() > self.longest() {
-                end(&mut child);
-                return Err(std::io::ErrorKind::TimedOut.into());
-            }
-            std::thread::sleep(PAUSE);
-        };
-        // What the child started may keep the streams open: no longer than this is waited for it.
-        let rest = self.longest().saturating_sub(start.elapsed()) + PAUSE;
-        let cut = |_| std::io::Error::from(std::io::ErrorKind::TimedOut);
-        Ok(Ended {
-            success: status.success(),
-            code: status.code(),
-            stdout: stdout.recv_timeout(rest).map_err(cut)?,
-            stderr: stderr.recv_timeout(rest).map_err(cut)?,
-        })
+        child::run(command, self.longest(), || self.context.check_stop().is_err())
     }
 
+    /// Why the tool could not be run, and how to go on.
     fn cannot_run(&self, error: std::io::Error) -> Error {
         let (program, asked) = (self.program(), &self.asked);
         match error.kind() {
@@ -274,6 +220,7 @@ impl<'a> Tool<'a> {
         }
     }
 
+    /// Nobody is signed in at the host, or no longer.
     fn not_signed_in(&self) -> Error {
         Error::new(
             Kind::Network,
@@ -307,99 +254,5 @@ impl<'a> Tool<'a> {
             }
         }
         line.chars().filter(|c| !c.is_control()).take(300).collect()
-    }
-}
-
-impl Answer {
-    /// Whether the host did what it was asked.
-    pub(super) const fn is_success(&self) -> bool {
-        self.status >= 200 && self.status < 300
-    }
-
-    /// What the tool said of it.
-    pub(super) fn said(&self) -> &str {
-        &self.said
-    }
-
-    /// What the answer holds.
-    ///
-    /// # Errors
-    /// Another status than success, or something that is no JSON of this form.
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T> {
-        if !self.is_success() {
-            return Err(Error::new(
-                Kind::Network,
-                format!("{} answers with status {}: {}", self.host, self.status, self.said),
-            )
-            .hint(
-                "what the host says tells what is missing; a token may need the right to read and make repositories",
-            ));
-        }
-        serde_json::from_str(&self.body).map_err(|error| not_understood(&self.host, &error.to_string()))
-    }
-
-    /// The host that answered.
-    pub(super) fn host(&self) -> &str {
-        &self.host
-    }
-}
-
-/// The host answered, and what it said cannot be relied on.
-pub(super) fn not_understood(host: &str, why: &str) -> Error {
-    Error::new(Kind::Network, format!("the answer of {host} is not understood: {why}"))
-        .hint("whether the repository is private is not known, so it is not used; give its URL if you know it")
-}
-
-/// Status and body of an answer with its head, as `--include` prints it; none: there is no such answer.
-fn read_answer(text: &str) -> Option<(u16, &str)> {
-    let (first, _) = text.split_once('\n')?;
-    let mut words = first.strip_prefix("HTTP/")?.split_whitespace();
-    let status = words.nth(1)?.parse().ok()?;
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        at += line.len();
-        if line.trim_end().is_empty() {
-            return Some((status, &text[at..]));
-        }
-    }
-    Some((status, ""))
-}
-
-/// Reads a stream on a thread of its own, to its end or to [`MOST`].
-fn read_aside(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut stream) = stream {
-            let _ = stream.by_ref().take(MOST).read_to_end(&mut bytes);
-            // The child must be able to end; what is more than enough is thrown away.
-            let _ = std::io::copy(&mut stream, &mut std::io::sink());
-        }
-        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
-    });
-    receiver
-}
-
-/// Ends a child that takes too long.
-fn end(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn status_and_body_are_found_in_what_the_tools_print() {
-        let github = "HTTP/2.0 200 OK\nDate: Sat\r\nServer: x\r\n\r\n{\"a\":1}\n";
-        let gitlab = "HTTP/2.0 404 Not Found\nDate: Sat\r\n\r\n{}";
-        assert_eq!(read_answer(github), Some((200, "{\"a\":1}\n")));
-        assert_eq!(read_answer(gitlab), Some((404, "{}")));
-        assert_eq!(read_answer("HTTP/1.1 204 No Content\r\n\r\n"), Some((204, "")));
-        for text in ["", "{\"a\":1}\n", "HTTP/2.0\n\n", "HTTP/2.0 OK 200\n\n"] {
-            assert_eq!(read_answer(text), None, "{text:?}");
-        }
     }
 }

@@ -19,14 +19,20 @@ mod credential_helper;
 mod failure;
 mod folder;
 mod git_command;
+mod inspection;
 mod libgit2;
 mod network;
 mod personal;
+mod road;
 mod ssh;
+mod ssh_report;
 
 pub use self::failure::Outage;
 pub use self::git_command::relay_credential;
+pub use self::inspection::{HttpsReport, git_version, https_report};
 pub use self::network::Network;
+pub use self::road::{Road, location, road};
+pub use self::ssh_report::{AgentState, HostConfig, HostKnown, KeyFile, Problem, SshHost, SshReport, ssh_report};
 
 /// The branch of a remote that holds the vault.
 pub(super) const BRANCH: &str = "refs/heads/main";

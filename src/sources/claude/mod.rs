@@ -9,6 +9,7 @@ mod paths;
 pub mod projects;
 mod settings;
 pub mod slug;
+pub mod upkeep;
 
 use super::Source;
 use crate::core::kind::{FileKind, Retention};

@@ -1,0 +1,153 @@
+//! What is set up on this machine to reach a remote, looked at for the doctor: the git command, credential helpers, proxies,
+//! certificates. Nothing is contacted, and no secret is read.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use super::git_command::program::Git;
+use super::personal::Personal;
+use super::{Network, address};
+
+/// What is set up for a remote over HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HttpsReport {
+    /// The credential helpers that Git asks, as its configuration names them.
+    pub helpers: Vec<String>,
+    /// Whether `CSYNC_GIT_TOKEN` is set.
+    pub has_token: bool,
+    /// The proxy in force, without its password, and what names it.
+    pub proxy: Option<(String, String)>,
+    /// The file of certificates that are trusted besides the system's, and what names it.
+    pub authorities: Option<(PathBuf, String)>,
+}
+
+/// The version of the git command, `2.51.0`; none where there is no such program.
+#[must_use]
+pub fn git_version(network: &Network<'_>) -> Option<String> {
+    let said = run(network, &["--version"])?;
+    let version = said.split_whitespace().nth(2)?;
+    Some(version.to_owned())
+}
+
+/// Looks at what is set up for the remote at `url`, which goes over HTTPS or HTTP.
+#[must_use]
+pub fn https_report(url: &str, network: &Network<'_>) -> HttpsReport {
+    // What stands before the host may be a token, and would be in the arguments of a process.
+    let url = address::shown(url);
+    let matched = |key: &str| run(network, &["config", "--get-urlmatch", key, &url]).filter(|value| !value.is_empty());
+    let personal = Personal::read(network);
+    let variable = |name: &str| Some((network.variable(name)?.to_str()?.to_owned(), name.to_owned()));
+    let file = |name: &str| Some((PathBuf::from(network.variable(name)?), name.to_owned()));
+
+    let mut helpers: Vec<String> = run(network, &["config", "--get-all", "credential.helper"])
+        .into_iter()
+        .flat_map(|all| all.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    // An empty one forgets those before it.
+    if let Some(last) = helpers.iter().rposition(String::is_empty) {
+        helpers.drain(..=last);
+    }
+    if let Some(helper) = matched("credential.helper")
+        && !helpers.contains(&helper)
+    {
+        helpers.push(helper);
+    }
+    let https = url.starts_with("https://");
+    let configured = personal
+        .http(&url, "proxy")
+        .map(|proxy| (proxy.to_owned(), "http.proxy".to_owned()));
+    let proxy = configured
+        .or_else(|| variable(if https { "https_proxy" } else { "http_proxy" }))
+        .or_else(|| https.then(|| variable("HTTPS_PROXY")).flatten())
+        .or_else(|| variable("all_proxy"))
+        .or_else(|| variable("ALL_PROXY"));
+    let authorities = file("GIT_SSL_CAINFO")
+        .or_else(|| Some((personal.http_path(&url, "sslcainfo")?, "http.sslCAInfo".to_owned())))
+        .or_else(|| file("SSL_CERT_FILE"));
+    HttpsReport {
+        helpers,
+        has_token: network.token.is_some(),
+        // One that is empty means that there is to be none.
+        proxy: proxy
+            .filter(|(proxy, _)| !proxy.is_empty())
+            .map(|(proxy, name)| (address::shown(&proxy), name)),
+        authorities,
+    }
+}
+
+/// What the git command prints, without the last newline; none where it fails. It asks nobody.
+fn run(network: &Network<'_>, arguments: &[&str]) -> Option<String> {
+    let mut command = Git::find(network, false)?.bare();
+    let output = command.args(arguments).stderr(Stdio::null()).output().ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| said.trim_end_matches('\n').to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::ffi::OsString;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// A person whose Git configuration is `config`, with these variables.
+    fn network(home: &Path, config: &str, variables: &[(&str, &str)]) -> Network<'static> {
+        let file = home.join(".gitconfig");
+        std::fs::write(&file, config).unwrap();
+        let mut all: BTreeMap<String, OsString> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
+            .collect();
+        all.insert("HOME".to_owned(), home.as_os_str().to_owned());
+        all.insert("GIT_CONFIG_NOSYSTEM".to_owned(), "1".into());
+        all.insert("PATH".to_owned(), std::env::var_os("PATH").unwrap());
+        Network {
+            variables: Arc::new(all),
+            ..Network::quiet(home.to_owned())
+        }
+    }
+
+    #[test]
+    fn what_git_is_told_for_a_host_is_found() {
+        let home = tempfile::tempdir().unwrap();
+        let config = "[credential]\n\thelper = old\n\thelper =\n\thelper = store\n\
+                      [credential \"https://git.example\"]\n\thelper = !gh auth git-credential\n\
+                      [http]\n\tproxy = http://ana:s3cret@proxy:3128\n[http \"https://git.example\"]\n\tsslCAInfo = ~/ca.pem\n";
+        let network = network(home.path(), config, &[]);
+
+        let report = https_report("https://t0ken@git.example/me/v.git", &network);
+
+        assert_eq!(report.helpers, ["store", "!gh auth git-credential"]);
+        assert_eq!(
+            report.proxy,
+            Some(("http://proxy:3128".to_owned(), "http.proxy".to_owned()))
+        );
+        assert_eq!(
+            report.authorities,
+            Some((home.path().join("ca.pem"), "http.sslCAInfo".to_owned()))
+        );
+        assert!(git_version(&network).unwrap().starts_with(|c: char| c.is_ascii_digit()));
+    }
+
+    #[test]
+    fn without_anything_there_is_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let report = https_report("https://git.example/v.git", &network(home.path(), "", &[]));
+        assert_eq!(report, HttpsReport::default());
+        let set = [("HTTPS_PROXY", "http://p:1"), ("SSL_CERT_FILE", "/ca.pem")];
+        let report = https_report("https://git.example/v.git", &network(home.path(), "", &set));
+        assert_eq!(report.proxy.unwrap().1, "HTTPS_PROXY");
+        assert_eq!(report.authorities.unwrap().0, Path::new("/ca.pem"));
+    }
+
+    #[test]
+    fn a_machine_without_git_has_no_version() {
+        let home = tempfile::tempdir().unwrap();
+        let mut network = network(home.path(), "", &[]);
+        Arc::make_mut(&mut network.variables).insert("PATH".to_owned(), home.path().into());
+        assert_eq!(git_version(&network), None);
+    }
+}
