@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::context::Context;
 use crate::config::Config;
 use crate::error::Result;
-use crate::mirror::{self, Network, Remote};
 pub use crate::mirror::relay_credential;
+use crate::mirror::{self, Network, Remote};
 
 /// Connects to the remote at `url`, which is contacted at its first use.
 ///

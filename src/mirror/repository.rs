@@ -334,7 +334,10 @@ fn ensure_settings(folder: &Path) -> Result<(), MirrorError> {
 /// Removes the lock files that a run left which was killed while it moved a pointer or wrote the configuration.
 fn unlock(folder: &Path) {
     let pointers = [Pointer::Tip, Pointer::Base, Pointer::Incoming].map(Pointer::reference);
-    for name in pointers.into_iter().chain([super::remote::ARRIVING, "config", "packed-refs"]) {
+    for name in pointers
+        .into_iter()
+        .chain([super::remote::ARRIVING, "config", "packed-refs"])
+    {
         let _ = fs::remove_file(folder.join(format!("{name}.lock")));
     }
 }

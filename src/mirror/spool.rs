@@ -101,7 +101,10 @@ fn named(folder: &Path, prefix: &str) -> Vec<std::path::PathBuf> {
 pub(super) fn remove_partial_downloads(repository: &Path) {
     let packs = repository.join("objects/pack");
     for prefix in ["pack_git2_", "tmp_pack_", "tmp_idx_", "tmp_rev_"] {
-        let ours = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(FILE));
+        let ours = |path: &Path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(FILE))
+        };
         for path in named(&packs, prefix).into_iter().filter(|path| !ours(path)) {
             let _ = fs::remove_file(&path);
         }

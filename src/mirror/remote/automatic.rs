@@ -10,8 +10,8 @@ use crate::mirror::error::MirrorError;
 use crate::mirror::library::personal_config;
 use crate::mirror::pointer::oid;
 use crate::mirror::reach;
+use crate::mirror::remote::ssh::config::{self, Asked};
 use crate::mirror::repository::Mirror;
-use crate::mirror::ssh::config::{self, Asked};
 
 use super::address::{host, shown};
 use super::git_command::GitCommandRemote;
@@ -211,9 +211,15 @@ fn beyond_over_ssh(error: &MirrorError) -> Option<&'static str> {
             outage: Outage::Offline,
             detail,
             ..
-        } if says(detail, &["resolve"]) => Some("libgit2 cannot find the host, which may be an alias in `~/.ssh/config`"),
+        } if says(detail, &["resolve"]) => {
+            Some("libgit2 cannot find the host, which may be an alias in `~/.ssh/config`")
+        }
         MirrorError::Network { detail, outage, .. }
-            if !outage.is_absence() && says(detail, &["exchange encryption keys", "key exchange", "algorithm", "kex"]) =>
+            if !outage.is_absence()
+                && says(
+                    detail,
+                    &["exchange encryption keys", "key exchange", "algorithm", "kex"],
+                ) =>
         {
             Some("libgit2 cannot agree with the server on how to encrypt")
         }
@@ -236,7 +242,11 @@ fn beyond_over_http(error: &MirrorError, url: &str, network: &Network<'_>) -> Op
     if outage == Outage::Other && says(&["proxy"]) {
         return Some("libgit2 cannot use this proxy");
     }
-    if says(&["authentication that we do not support", "authentication is not supported", "appropriate mechanism"]) {
+    if says(&[
+        "authentication that we do not support",
+        "authentication is not supported",
+        "appropriate mechanism",
+    ]) {
         return Some("libgit2 cannot sign in in the way that the server wants");
     }
     if matches!(error, MirrorError::Authentication { .. }) || says(&["status code: 400", "alert", "handshake"]) {

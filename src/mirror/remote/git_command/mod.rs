@@ -22,13 +22,13 @@ use crate::mirror::remote::{
 use crate::mirror::repository::Mirror;
 use crate::mirror::spool::Staging;
 
-use self::plain::Parts;
 use self::conversation::{Broken, Outcome};
+use self::plain::Parts;
 use self::program::Git;
 use self::token::{Answer, Teller};
 
-mod plain;
 mod conversation;
+mod plain;
 pub(in crate::mirror::remote) mod program;
 mod token;
 mod words;
@@ -101,7 +101,10 @@ impl<'n> GitCommandRemote<'n> {
             },
             Broken::Silent(time) => MirrorError::Network {
                 location: self.location(),
-                detail: format!("git showed no sign of life for {} seconds and was ended", program::seconds(time)),
+                detail: format!(
+                    "git showed no sign of life for {} seconds and was ended",
+                    program::seconds(time)
+                ),
                 outage: Outage::TimedOut,
             },
             Broken::System(error) => MirrorError::Network {
@@ -134,7 +137,10 @@ impl<'n> GitCommandRemote<'n> {
                 password: password.clone(),
             };
             let teller = Teller::begin(&self.network.private_folder, answer)?;
-            teller.settings(program, server).into_iter().for_each(|setting| git.set(setting));
+            teller
+                .settings(program, server)
+                .into_iter()
+                .for_each(|setting| git.set(setting));
             return Ok((Some(teller), None));
         }
         let Some(user) = user else {
@@ -241,7 +247,8 @@ impl<'n> GitCommandRemote<'n> {
             leave(repository)?;
             let outcome = self.run(folder, &options, &[&refspec])?;
             if outcome.success {
-                return read(repository, ARRIVING).map_err(|error| MirrorError::git("read a reference", folder, &error));
+                return read(repository, ARRIVING)
+                    .map_err(|error| MirrorError::git("read a reference", folder, &error));
             }
             if !outcome.told.complaint().contains("couldn't find remote ref") {
                 return Err(self.failed(&outcome));
@@ -355,7 +362,14 @@ impl Remote for GitCommandRemote<'_> {
             Some(tip) => format!("--force-with-lease={BRANCH}:{tip}"),
             None => format!("--force-with-lease={BRANCH}:"),
         };
-        let options = ["push", "--porcelain", "--progress", "--no-verify", "--no-signed", &lease];
+        let options = [
+            "push",
+            "--porcelain",
+            "--progress",
+            "--no-verify",
+            "--no-signed",
+            &lease,
+        ];
         let outcome = self.run(mirror.folder(), &options, &[&refspec(new)])?;
         if let Some(answer) = self.answer(&outcome) {
             return Ok(answer);
@@ -442,9 +456,16 @@ fn refspec(new: CommitId) -> String {
 
 /// Whether git complains of what is here, and not of what was sent.
 fn is_damage(detail: &str) -> bool {
-    ["missing necessary objects", "bad object", "missing blob", "missing tree", "missing commit", "unable to read"]
-        .iter()
-        .any(|words| detail.contains(words))
+    [
+        "missing necessary objects",
+        "bad object",
+        "missing blob",
+        "missing tree",
+        "missing commit",
+        "unable to read",
+    ]
+    .iter()
+    .any(|words| detail.contains(words))
 }
 
 /// Removes the reference of an arrival, if it is there.

@@ -121,7 +121,12 @@ mod tests {
     #[test]
     fn p18_what_git_is_given_has_no_secret() {
         for (url, plain, user, password) in [
-            ("https://ana:s%40c@Host:8443/x.git", "https://Host:8443/x.git", Some("ana"), Some("s@c")),
+            (
+                "https://ana:s%40c@Host:8443/x.git",
+                "https://Host:8443/x.git",
+                Some("ana"),
+                Some("s@c"),
+            ),
             ("https://t0ken@host/x.git", "https://host/x.git", Some("t0ken"), None),
             ("https://host/x.git", "https://host/x.git", None, None),
             ("ssh://git:pw@host:22/x", "ssh://git@host:22/x", None, None),
@@ -132,9 +137,18 @@ mod tests {
             let parts = take_apart(url).unwrap();
             assert_eq!(parts.plain, plain);
             assert_eq!(parts.user.as_deref(), user, "{url}");
-            assert_eq!(parts.password.as_ref().map(|secret| secret.expose_secret()), password, "{url}");
+            assert_eq!(
+                parts.password.as_ref().map(|secret| secret.expose_secret()),
+                password,
+                "{url}"
+            );
         }
-        for url in ["https://ana:a/b@host/x", "https://host/x?token=1", "https://a:%0a@host/x", "https://a:%zz@host/x"] {
+        for url in [
+            "https://ana:a/b@host/x",
+            "https://host/x?token=1",
+            "https://a:%0a@host/x",
+            "https://a:%zz@host/x",
+        ] {
             assert!(take_apart(url).is_err(), "{url}");
         }
     }

@@ -27,12 +27,7 @@ const OBEYED: &[&str] = &[
 ];
 
 /// What the names of further such variables begin with.
-const OBEYED_GROUPS: &[&str] = &[
-    "GIT_CONFIG_KEY_",
-    "GIT_CONFIG_VALUE_",
-    "GIT_PROXY_",
-    "GIT_SSL_",
-];
+const OBEYED_GROUPS: &[&str] = &["GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_", "GIT_PROXY_", "GIT_SSL_"];
 
 /// The protocols that may carry a vault, whatever an `insteadOf` rewrites the address to. (`ext::` would run a command, and
 /// `file` would run the hooks of the repository that it names.)
@@ -184,9 +179,7 @@ impl Git {
 
 /// Whether git gets to see a variable of the person's.
 fn is_obeyed(name: &str) -> bool {
-    !name.starts_with("GIT_")
-        || OBEYED.contains(&name)
-        || OBEYED_GROUPS.iter().any(|group| name.starts_with(group))
+    !name.starts_with("GIT_") || OBEYED.contains(&name) || OBEYED_GROUPS.iter().any(|group| name.starts_with(group))
 }
 
 /// The protocols that are allowed, among those that the person allows.
@@ -239,10 +232,23 @@ mod tests {
 
     #[test]
     fn what_would_lead_git_elsewhere_is_taken_away() {
-        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_TRACE", "GIT_TRACE_REDACT", "GIT_NAMESPACE"] {
+        for name in [
+            "GIT_DIR",
+            "GIT_WORK_TREE",
+            "GIT_INDEX_FILE",
+            "GIT_TRACE",
+            "GIT_TRACE_REDACT",
+            "GIT_NAMESPACE",
+        ] {
             assert!(!is_obeyed(name), "{name}");
         }
-        for name in ["HOME", "GIT_SSH_COMMAND", "GIT_CONFIG_KEY_0", "GIT_SSL_CAINFO", "https_proxy"] {
+        for name in [
+            "HOME",
+            "GIT_SSH_COMMAND",
+            "GIT_CONFIG_KEY_0",
+            "GIT_SSL_CAINFO",
+            "https_proxy",
+        ] {
             assert!(is_obeyed(name), "{name}");
         }
     }

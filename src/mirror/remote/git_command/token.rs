@@ -58,7 +58,8 @@ impl Teller {
 
         let folder = room(private)?;
         let socket = folder.path().join("s");
-        let listener = UnixListener::bind(&socket).map_err(|error| MirrorError::io("make the socket", &socket, error))?;
+        let listener =
+            UnixListener::bind(&socket).map_err(|error| MirrorError::io("make the socket", &socket, error))?;
         let over = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
@@ -254,7 +255,10 @@ mod tests {
     fn the_host_that_the_token_is_for_gets_it_and_no_other() {
         let private = tempfile::tempdir().unwrap();
         let teller = Teller::begin(private.path(), answer()).unwrap();
-        assert_eq!(ask(&teller.socket, "get", QUESTION).unwrap(), "username=ana\npassword=t0ken\n");
+        assert_eq!(
+            ask(&teller.socket, "get", QUESTION).unwrap(),
+            "username=ana\npassword=t0ken\n"
+        );
         for other in [
             "protocol=https\nhost=git.example\n\n",
             "protocol=http\nhost=git.example:8443\n\n",
@@ -269,7 +273,11 @@ mod tests {
         let socket = teller.socket.clone();
         drop(teller);
         assert!(ask(&socket, "get", QUESTION).is_err());
-        assert_eq!(std::fs::read_dir(private.path()).unwrap().count(), 0, "the folder is left behind");
+        assert_eq!(
+            std::fs::read_dir(private.path()).unwrap().count(),
+            0,
+            "the folder is left behind"
+        );
     }
 
     #[test]

@@ -110,7 +110,11 @@ impl Told {
 
     /// Takes in a line without its end.
     fn line(&mut self, line: &str) -> Heard {
-        let clean: String = line.replace("\u{1b}[K", "").chars().filter(|c| !c.is_control()).collect();
+        let clean: String = line
+            .replace("\u{1b}[K", "")
+            .chars()
+            .filter(|c| !c.is_control())
+            .collect();
         let line = clean.trim();
         if let Some(trace) = traced(line) {
             self.trace(trace);
@@ -131,7 +135,10 @@ impl Told {
             return Heard::Nothing;
         }
         keep(&mut self.complaints, line);
-        if ["fatal:", "error:", "warning:", "hint:", "ERROR:"].iter().any(|start| line.starts_with(start)) {
+        if ["fatal:", "error:", "warning:", "hint:", "ERROR:"]
+            .iter()
+            .any(|start| line.starts_with(start))
+        {
             Heard::Nothing
         } else {
             Heard::Notice(line.to_owned())
@@ -252,10 +259,12 @@ mod tests {
 
     #[test]
     fn the_voices_are_told_apart() {
-        let told = told("warning: core.fsyncObjectFiles is deprecated; use core.fsync instead\n\
+        let told = told(
+            "warning: core.fsyncObjectFiles is deprecated; use core.fsync instead\n\
             Enumerating objects: 2, done.\nWriting objects:  50% (1/2)\rWriting objects: 100% (2/2), 136 bytes | 1 KiB/s\r\n\
             remote: Resolving deltas: 100% (1/1)\u{1b}[K\nremote: the vault is full.\u{1b}[K\nremote: \n\
-            fatal: the remote end hung up unexpectedly\nfatal: Could not read from remote repository.\n");
+            fatal: the remote end hung up unexpectedly\nfatal: Could not read from remote repository.\n",
+        );
         assert_eq!(told.server(), "the vault is full.");
         assert_eq!(
             told.complaint(),
@@ -267,7 +276,9 @@ mod tests {
     fn progress_and_notices_are_passed_on() {
         let mut told = Told::default();
         assert_eq!(
-            told.hear(b"Receiving objects:  50% (5/10), 1.50 MiB | 2 MiB/s\rConfirm user presence for key\nfatal: no\nhalf"),
+            told.hear(
+                b"Receiving objects:  50% (5/10), 1.50 MiB | 2 MiB/s\rConfirm user presence for key\nfatal: no\nhalf"
+            ),
             [
                 Heard::Progress(Some(1_572_864)),
                 Heard::Notice("Confirm user presence for key".into()),
@@ -281,7 +292,10 @@ mod tests {
         let line = |header: &str| format!("03:15:48.497195 http.c:913              <= Recv header: {header}\r\n");
         let first = line("HTTP/1.1 401 Unauthorized") + &line("Retry-After: 5");
         let seconds = told(&(first.clone() + &line("HTTP/2 503 ") + &line("retry-after: 7")));
-        assert_eq!((seconds.status, seconds.retry_after()), (Some(503), Some(Duration::from_secs(7))));
+        assert_eq!(
+            (seconds.status, seconds.retry_after()),
+            (Some(503), Some(Duration::from_secs(7)))
+        );
         let date = first.clone()
             + &line("HTTP/1.1 429 Too Many Requests")
             + &line("Date: Sun, 06 Nov 1994 08:49:00 GMT")
@@ -292,18 +306,26 @@ mod tests {
 
     #[test]
     fn p18_no_other_header_is_kept() {
-        let told = told("03:15:48.497195 http.c:913              => Send header: PRIVATE-TOKEN: hunter2\n\
+        let told = told(
+            "03:15:48.497195 http.c:913              => Send header: PRIVATE-TOKEN: hunter2\n\
             03:15:48.497195 http.c:913              <= Recv header: Set-Cookie: hunter2\n\
-            03:15:48.497195 http.c:913              == Info: [authorization: hunter2]\n");
+            03:15:48.497195 http.c:913              == Info: [authorization: hunter2]\n",
+        );
         assert!(!format!("{told:?}").contains("hunter2"));
         assert_eq!(told.complaint(), "");
     }
 
     #[test]
     fn curl_and_the_system_together_say_why_there_is_no_connection() {
-        let told = told("03:15:48.497285 http.c:913              == Info: connect to 127.0.0.1 port 1 failed: Connection refused\n\
-            fatal: unable to access 'http://127.0.0.1:1/x/': Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server\n");
-        assert!(told.complaint().ends_with("(Connection refused)"), "{}", told.complaint());
+        let told = told(
+            "03:15:48.497285 http.c:913              == Info: connect to 127.0.0.1 port 1 failed: Connection refused\n\
+            fatal: unable to access 'http://127.0.0.1:1/x/': Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server\n",
+        );
+        assert!(
+            told.complaint().ends_with("(Connection refused)"),
+            "{}",
+            told.complaint()
+        );
     }
 
     #[test]
