@@ -3,8 +3,9 @@
 //! The setters are unsafe because they change global state without a lock. Everything in this room that touches
 //! libgit2 passes through [`init_library`] first, whose `Once` makes that happen before any other use.
 
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::core::transport::Timeouts;
@@ -17,13 +18,13 @@ const ALL_WINDOWS: usize = 48 << 20;
 /// How much libgit2 may keep of the objects that it has parsed, in bytes.
 const OBJECT_CACHE: usize = 16 << 20;
 
-/// The person's own Git configuration files, found before libgit2 was told to read none.
-static PERSONAL_CONFIG: OnceLock<Vec<PathBuf>> = OnceLock::new();
+/// The system's Git configuration file, found before libgit2 was told to read none.
+static SYSTEM_CONFIG: OnceLock<Option<PathBuf>> = OnceLock::new();
 
 /// Sets libgit2 up for this process. To be called early; more calls do nothing.
 ///
 /// - Nobody's Git configuration is read from here on: `core.autocrlf`, filters, `init.templateDir` and the like
-///   change nothing in a mirror. A network remote still finds credential helpers, through `personal_config`.
+///   change nothing in a mirror. How a host is reached is read by the remotes themselves.
 /// - A repository that another user owns is opened: csync executes nothing that a repository contains, which is what
 ///   that check (`safe.directory`) protects.
 /// - Objects, packs and references are flushed to the disk. The configuration key `core.fsyncObjectFiles` covers loose
@@ -36,38 +37,41 @@ pub fn init_library() {
 /// The same with the timeouts of the configuration. They hold for the whole process, so this comes before any other use of this
 /// room; a later call changes nothing.
 pub fn init_library_with(timeouts: Timeouts) {
-    PERSONAL_CONFIG.get_or_init(|| {
-        let found = [
-            git2::Config::find_system(),
-            git2::Config::find_xdg(),
-            git2::Config::find_global(),
-        ];
+    SYSTEM_CONFIG.get_or_init(|| {
+        let found = git2::Config::find_system().ok();
         set_options(timeouts);
-        found.into_iter().filter_map(Result::ok).collect()
+        found
     });
 }
 
-/// The person's own Git configuration, read anew: for credential helpers and proxies, never for objects.
-pub(super) fn personal_config() -> Result<git2::Config, git2::Error> {
+/// The system's Git configuration file, where there is one: for how a host is reached, never for objects.
+pub(super) fn system_config() -> Option<PathBuf> {
     init_library();
-    let levels = [
-        git2::ConfigLevel::System,
-        git2::ConfigLevel::XDG,
-        git2::ConfigLevel::Global,
-    ];
-    let mut config = git2::Config::new()?;
-    for file in PERSONAL_CONFIG.get().into_iter().flatten() {
-        let level = if file.ends_with(".gitconfig") {
-            levels[2]
-        } else if file.ends_with("git/config") {
-            levels[1]
-        } else {
-            levels[0]
-        };
-        // A file that cannot be read or parsed has no helper to offer; the sign-in then says that it failed.
-        let _ = config.add_file(file, level, false);
+    SYSTEM_CONFIG.get().cloned().flatten()
+}
+
+/// Has OpenSSL trust the authorities whose certificates are in `file`, as PEM, from now on and in the whole process, besides
+/// those that it trusts already: the system's, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+///
+/// # Errors
+///
+/// What OpenSSL said when it could not read them.
+#[allow(unsafe_code)]
+pub(super) fn trust(file: &Path) -> Result<(), git2::Error> {
+    /// Those that it was told of.
+    static TRUSTED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    init_library();
+    let mut trusted = TRUSTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !trusted.contains(file) {
+        // SAFETY: unlike the other options this one writes no variable of libgit2. It calls
+        // `SSL_CTX_load_verify_locations` on the context that libgit2 made when it was initialised, by `init_library`
+        // above. For a file, that adds to the certificate store behind the context under the store's own lock, under which
+        // the connections of other threads read it; the way of looking up that it uses is in place since the context read
+        // its default paths. Two calls never overlap, for the lock here.
+        unsafe { git2::opts::set_ssl_cert_file(file)? };
+        trusted.insert(file.to_owned());
     }
-    Ok(config)
+    Ok(())
 }
 
 /// Sets the options. An option that this build of libgit2 does not know stays at its default.

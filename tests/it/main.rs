@@ -31,6 +31,7 @@ mod merging;
 mod operations;
 mod projects;
 mod races;
+mod roads;
 mod round_trip;
 mod scale;
 mod secrecy;

@@ -124,6 +124,81 @@ pub(super) fn host(address: &str) -> Option<String> {
     (!host.is_empty()).then(|| host.to_ascii_lowercase())
 }
 
+/// Where an address leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// The host, in lower case and without brackets.
+    pub host: String,
+    /// The port, where the address names one.
+    pub port: Option<u16>,
+}
+
+/// The host and port that an address names; none for a folder.
+pub(super) fn endpoint(address: &str) -> Option<Endpoint> {
+    let is_url = address.contains("://");
+    let authority = match address.split_once("://") {
+        Some((_, rest)) => rest.split(['/', '?', '#']).next()?,
+        None => address,
+    };
+    // In `user@host:path`, an `@` may stand in the path as well.
+    let rest = match authority.split_once('@') {
+        Some((user, rest)) if is_url || !user.contains([':', '/']) => match rest.rsplit_once('@') {
+            Some((_, rest)) if is_url => rest,
+            _ => rest,
+        },
+        _ => authority,
+    };
+    let (host, port) = match rest.strip_prefix('[') {
+        // An address of six, or `[host:port]:path`.
+        Some(rest) => {
+            let (inside, after) = rest.split_once(']')?;
+            match inside.split_once(':') {
+                Some((host, port)) if !is_url && !port.contains(':') => (host, Some(port)),
+                _ => (inside, after.strip_prefix(':').filter(|_| is_url)),
+            }
+        }
+        None => match rest.split_once(':') {
+            Some((host, port)) => (host, Some(port).filter(|_| is_url)),
+            None => (rest, None),
+        },
+    };
+    let port = match port.filter(|port| !port.is_empty()) {
+        Some(port) => Some(port.parse().ok()?),
+        None => None,
+    };
+    (!host.is_empty()).then(|| Endpoint {
+        host: host.to_ascii_lowercase(),
+        port,
+    })
+}
+
+/// The user that an address names, as it stands there.
+pub(super) fn user(address: &str) -> Option<&str> {
+    let (authority, is_url) = match address.split_once("://") {
+        Some((_, rest)) => (rest.split(['/', '?', '#']).next()?, true),
+        None => (address.split(['/', ':']).next()?, false),
+    };
+    let (user, _) = if is_url {
+        authority.rsplit_once('@')
+    } else {
+        authority.split_once('@')
+    }?;
+    user.split(':').next().filter(|user| !user.is_empty())
+}
+
+/// The address without user and password, where its protocol is HTTP: signing in is our own affair there.
+pub(super) fn without_user(address: &str) -> String {
+    let http = strip_prefix_ignoring_case(address, "http").is_some();
+    match address.split_once("://") {
+        Some((scheme, rest)) if http => {
+            let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+            let host = authority.rsplit('@').next().unwrap_or(authority);
+            format!("{scheme}://{host}{path}")
+        }
+        _ => address.to_owned(),
+    }
+}
+
 fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let head = text.get(..prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
@@ -213,6 +288,31 @@ mod tests {
                 assert!(!told.contains("s3cret"), "{told}");
             }
         }
+    }
+
+    #[test]
+    fn hosts_ports_and_users_are_found() {
+        let at = |host: &str, port| {
+            Some(Endpoint {
+                host: host.to_owned(),
+                port,
+            })
+        };
+        for (text, expected, who) in [
+            ("https://a:b@Host:8443/x?y", at("host", Some(8443)), Some("a")),
+            ("ssh://git@host/~/x@y", at("host", None), Some("git")),
+            ("ssh://[::1]:2222/x", at("::1", Some(2222)), None),
+            ("git@host:x@y.git", at("host", None), Some("git")),
+            ("host:x", at("host", None), None),
+            ("[host:2222]:x", at("host", Some(2222)), None),
+            ("git@[fe80::1]:x", at("fe80::1", None), Some("git")),
+            ("ssh://host:99999/x", None, None),
+        ] {
+            assert_eq!(endpoint(text), expected, "{text}");
+            assert_eq!(user(text), who, "{text}");
+        }
+        assert_eq!(without_user("https://a:b@host:1/x@y"), "https://host:1/x@y");
+        assert_eq!(without_user("ssh://a@host/x"), "ssh://a@host/x");
     }
 
     #[test]

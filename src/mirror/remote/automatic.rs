@@ -7,16 +7,15 @@
 
 use crate::core::id::CommitId;
 use crate::mirror::error::MirrorError;
-use crate::mirror::library::personal_config;
 use crate::mirror::pointer::oid;
 use crate::mirror::reach;
 use crate::mirror::remote::ssh::config::{self, Asked};
 use crate::mirror::repository::Mirror;
 
-use super::address::{host, shown};
+use super::address::shown;
 use super::git_command::GitCommandRemote;
-use super::libgit2::GitRemote;
-use super::{Carrier, Network, Outage, Push, Remote, Tested};
+use super::libgit2::{GitRemote, Personal};
+use super::{Carrier, Network, Outage, Push, Remote, Tested, failure};
 
 /// From how many bytes on a push is left to the git command, where there is one, in bytes.
 ///
@@ -189,12 +188,15 @@ pub(super) fn beyond_libgit2(error: &MirrorError, url: &str, network: &Network<'
     if is_git {
         return None;
     }
-    let because = if is_http {
-        beyond_over_http(error, url, network)?
-    } else {
-        beyond_over_ssh(error)?
-    };
-    Some(because.to_owned())
+    // What libgit2's own room found out, such as a key file that only OpenSSH can use.
+    failure::beyond_libgit2(error).or_else(|| {
+        let because = if is_http {
+            beyond_over_http(error, url, network)?
+        } else {
+            beyond_over_ssh(error)?
+        };
+        Some(because.to_owned())
+    })
 }
 
 fn beyond_over_ssh(error: &MirrorError) -> Option<&'static str> {
@@ -228,18 +230,18 @@ fn beyond_over_ssh(error: &MirrorError) -> Option<&'static str> {
 }
 
 fn beyond_over_http(error: &MirrorError, url: &str, network: &Network<'_>) -> Option<&'static str> {
-    let (detail, outage) = match error {
-        MirrorError::Authentication { detail, .. } => (detail, Outage::Other),
-        MirrorError::Network { detail, outage, .. } if !outage.is_absence() => (detail, *outage),
+    let detail = match error {
+        MirrorError::Authentication { detail, .. } => detail,
+        MirrorError::Network { detail, outage, .. } if !outage.is_absence() => detail,
         // A server that wants a client certificate breaks TLS off with an alert. A bad certificate of its own is no such thing.
         MirrorError::HostIdentity { detail, .. } if detail.to_ascii_lowercase().contains("alert") => {
-            return own_settings(url, network).filter(|_| outage_is_ours(detail));
+            return own_settings(url, network).filter(|_| wants_certificate(detail));
         }
         _ => return None,
     };
     let lower = detail.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if outage == Outage::Other && says(&["proxy"]) {
+    if says(&["proxy"]) {
         return Some("libgit2 cannot use this proxy");
     }
     if says(&[
@@ -256,7 +258,7 @@ fn beyond_over_http(error: &MirrorError, url: &str, network: &Network<'_>) -> Op
 }
 
 /// Whether TLS was broken off by the other side for want of a certificate of ours.
-fn outage_is_ours(detail: &str) -> bool {
+fn wants_certificate(detail: &str) -> bool {
     let lower = detail.to_ascii_lowercase();
     ["certificate required", "handshake failure", "bad certificate"]
         .iter()
@@ -268,28 +270,32 @@ fn own_settings(url: &str, network: &Network<'_>) -> Option<&'static str> {
     if network.variable("GIT_SSL_CERT").is_some() {
         return Some("libgit2 cannot use the client certificate of your Git configuration");
     }
-    let config = personal_config().ok()?;
-    let server = host(url)?;
-    let mut entries = config.entries(Some(r"^http\..*")).ok()?;
-    while let Some(Ok(entry)) = entries.next() {
-        let Ok(name) = entry.name() else { continue };
-        let lower = name.to_ascii_lowercase();
-        // `http.<key>`, or `http.<address>.<key>` for some addresses.
-        let key = lower.rsplit('.').next().unwrap_or_default();
-        let address = lower.strip_prefix("http.").and_then(|rest| rest.strip_suffix(key));
-        let is_for_us = address.is_some_and(|address| address.is_empty() || address.contains(&server));
-        let because = match key {
-            "sslcert" | "sslkey" => "libgit2 cannot use the client certificate of your Git configuration",
-            "extraheader" => "libgit2 cannot send the headers of your Git configuration",
-            "cookiefile" => "libgit2 cannot send the cookies of your Git configuration",
-            "emptyauth" | "delegation" => "libgit2 cannot sign in in the way that your Git configuration asks for",
-            _ => continue,
-        };
-        if is_for_us {
-            return Some(because);
-        }
-    }
-    None
+    let personal = Personal::read(network);
+    [
+        (
+            "sslcert",
+            "libgit2 cannot use the client certificate of your Git configuration",
+        ),
+        (
+            "extraheader",
+            "libgit2 cannot send the headers of your Git configuration",
+        ),
+        (
+            "cookiefile",
+            "libgit2 cannot send the cookies of your Git configuration",
+        ),
+        (
+            "emptyauth",
+            "libgit2 cannot sign in in the way that your Git configuration asks for",
+        ),
+        (
+            "delegation",
+            "libgit2 cannot sign in in the way that your Git configuration asks for",
+        ),
+    ]
+    .into_iter()
+    .find(|(name, _)| personal.http(url, name).is_some_and(|value| !value.is_empty()))
+    .map(|(_, because)| because)
 }
 
 /// Why libgit2 need not be tried at all, where the configuration of SSH says so.

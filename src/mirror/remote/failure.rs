@@ -68,6 +68,73 @@ pub(super) fn understand(location: String, detail: String) -> MirrorError {
     }
 }
 
+/// How a failure says that only the git command can do what is wanted. What follows is what cannot be done.
+pub(super) const BEYOND_LIBGIT2: &str = "libgit2 cannot";
+
+/// Why libgit2 cannot reach a remote that the git command might reach; none where it would fail as well.
+pub(super) fn beyond_libgit2(error: &MirrorError) -> Option<String> {
+    let (MirrorError::Network { detail, .. }
+    | MirrorError::Authentication { detail, .. }
+    | MirrorError::HostIdentity { detail, .. }) = error
+    else {
+        return None;
+    };
+    let lower = detail.to_ascii_lowercase();
+    let beyond = BEYOND.iter().any(|words| lower.contains(words));
+    beyond.then(|| detail.clone())
+}
+
+/// The words for what libgit2 and its libraries cannot do, in lower case.
+const BEYOND: &[&str] = &[
+    BEYOND_LIBGIT2,
+    "it needs a security key",
+    "which only openssh undoes",
+    "unable to exchange encryption keys",
+    "requires authentication that we do not support",
+    "a sign-in of another kind",
+];
+
+/// What a server has that is not a vault's branch: the names of its references, for people. None where there are none.
+pub(super) fn foreign_refs<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<&str> = names
+        .filter(|name| name.starts_with("refs/") && !name.ends_with("^{}"))
+        .collect();
+    let first = names.first()?;
+    let first = match (first.strip_prefix("refs/heads/"), first.strip_prefix("refs/tags/")) {
+        (Some(branch), _) => format!("the branch `{branch}`"),
+        (_, Some(tag)) => format!("the tag `{tag}`"),
+        _ => format!("`{first}`"),
+    };
+    Some(match names.len() {
+        1 => first,
+        more => format!("{first} and {} more", more - 1),
+    })
+}
+
+/// What a server said when it let us read and does not let us write; none where that is not what failed.
+pub(super) fn read_only(error: &MirrorError) -> Option<String> {
+    let (MirrorError::Network { detail, .. } | MirrorError::Authentication { detail, .. }) = error else {
+        return None;
+    };
+    let lower = detail.to_ascii_lowercase();
+    READ_ONLY
+        .iter()
+        .any(|words| lower.contains(words))
+        .then(|| detail.clone())
+}
+
+/// The words for somebody who may read and not write.
+const READ_ONLY: &[&str] = &[
+    "status code: 403",
+    "returned error: 403",
+    "read only",
+    "read-only",
+    "write access",
+    "service not enabled",
+    "not allowed to push",
+    "permission to",
+];
+
 /// The words for a host that could not prove who it is.
 const HOST_IDENTITY: &[&str] = &["host key", "hostkey", "certificate"];
 

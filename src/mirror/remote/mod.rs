@@ -15,6 +15,7 @@ use self::libgit2::GitRemote;
 
 pub(in crate::mirror) mod address;
 mod automatic;
+mod credential_helper;
 mod failure;
 mod folder;
 mod git_command;

@@ -315,7 +315,7 @@ fn a_repository_that_holds_something_else_is_no_vault() {
         served.remote().test().unwrap_err(),
     ] {
         assert!(
-            matches!(&error, MirrorError::NotAVault { found, .. } if found == "the branch master"),
+            matches!(&error, MirrorError::NotAVault { found, .. } if found == "the branch `master`"),
             "{error:?}"
         );
     }

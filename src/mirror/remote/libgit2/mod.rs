@@ -5,85 +5,127 @@
 
 use std::cell::RefCell;
 
-use git2::{Direction, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions, PushOptions, RemoteCallbacks};
+use git2::{Direction, FetchOptions, Oid, PushOptions};
 
 use crate::core::id::CommitId;
-
-use self::credentials::Credentials;
-use crate::mirror::remote::address;
-
-mod credentials;
-use crate::mirror::error::{MirrorError, text};
+use crate::mirror::error::MirrorError;
 use crate::mirror::pointer::{Pointer, commit_id, oid};
 use crate::mirror::reach;
-use crate::mirror::remote::{BRANCH, Carrier, Network, Push, Remote, Tested, check_continues, failure};
+use crate::mirror::remote::{
+    BRANCH, Carrier, Network, Outage, Push, Refusal, Rejection, Remote, Tested, address, check_continues, failure,
+};
 use crate::mirror::repository::Mirror;
 use crate::mirror::spool::Staging;
 
-/// How much is kept of what a server prints, in bytes.
-const LONGEST_SAYING: usize = 1_000;
+use self::conversation::{Conversation, interruptible};
+pub(super) use self::personal::Personal;
+use self::proxy::Way;
+use self::sign_in::{Remembered, is_http};
+
+mod certificates;
+mod conversation;
+mod keys;
+mod passwords;
+mod personal;
+mod proxy;
+mod sign_in;
+mod x509;
+
+/// How often a conversation is begun anew because signing in broke the last one off. Each time another key is tried.
+const CONVERSATIONS: usize = 12;
 
 /// See the module.
 pub(super) struct GitRemote<'a> {
+    /// The address as the person gave it.
     url: String,
+    /// The same as libgit2 is given it.
+    plain_url: String,
     network: Network<'a>,
+    remembered: RefCell<Remembered>,
+    /// The way there, once it was looked up.
+    way: Option<Way>,
 }
 
 impl<'n> GitRemote<'n> {
     /// The repository at `url`, which is not contacted yet.
-    pub(super) const fn new(url: String, network: Network<'n>) -> Self {
-        Self { url, network }
-    }
-
-    /// Callbacks that sign in, each way once.
-    fn callbacks<'a>(&self) -> RemoteCallbacks<'a> {
-        let mut credentials = Credentials::new(self.url.clone());
-        let mut callbacks = RemoteCallbacks::new();
-        callbacks.credentials(move |url, user, allowed| credentials.next(url, user, allowed));
-        callbacks
-    }
-
-    /// What libgit2 says went wrong, as an error that names the remote and no secret.
-    fn failed(&self, error: &git2::Error) -> MirrorError {
-        let location = self.location();
-        let detail = address::without_secrets(&text(error), &self.url);
-        match (error.code(), error.class()) {
-            (ErrorCode::Certificate, _) => MirrorError::HostIdentity { location, detail },
-            (ErrorCode::Auth, _) => MirrorError::Authentication { location, detail },
-            (ErrorCode::NotFound, _) => MirrorError::NotFound { location, detail },
-            (_, ErrorClass::Odb | ErrorClass::Indexer) => MirrorError::damaged(
-                format!("what {location} sent"),
-                std::path::Path::new("the mirror"),
-                detail,
-            ),
-            _ => failure::understand(location, detail),
+    pub(super) fn new(url: String, network: Network<'n>) -> Self {
+        Self {
+            plain_url: address::without_user(&url),
+            url,
+            network,
+            remembered: RefCell::default(),
+            way: None,
         }
     }
 
-    /// Brings the branch's objects over a connection. Objects only: the reference is ours to set, once everything is
-    /// known to be there.
-    fn download(&self, remote: &mut git2::Remote<'_>) -> Result<(), MirrorError> {
-        let mut options = FetchOptions::new();
-        options
-            .remote_callbacks(self.callbacks())
-            .proxy_options(proxy())
-            .download_tags(git2::AutotagOption::None)
-            .update_fetchhead(false);
-        remote
-            .download(&[BRANCH], Some(&mut options))
-            .map_err(|error| self.failed(&error))
+    /// Finds out how the server is reached, and whom to trust, before the first conversation.
+    fn prepare(&mut self) -> Result<Way, MirrorError> {
+        if let Some(way) = &self.way {
+            return Ok(way.clone());
+        }
+        let mut way = Way::Straight;
+        if is_http(&self.url) {
+            let personal = Personal::read(&self.network);
+            certificates::trust(&self.url, &self.network, &personal)?;
+            way = Way::to(&self.url, &self.network, &personal);
+        }
+        if let Way::Unknown(kind) = &way {
+            return Err(MirrorError::Network {
+                location: self.location(),
+                detail: format!(
+                    "the way there leads through a `{kind}` proxy, which {} use",
+                    failure::BEYOND_LIBGIT2
+                ),
+                outage: Outage::Other,
+            });
+        }
+        self.way = Some(way.clone());
+        Ok(way)
+    }
+
+    /// Connects, and does `talk` with what the server says it has. Where signing in breaks a conversation off before
+    /// everything was tried, another one goes on.
+    fn converse<R>(
+        &mut self,
+        repository: &git2::Repository,
+        direction: Direction,
+        mut talk: impl FnMut(&mut git2::Remote<'_>, &Conversation<'_, 'n>) -> Result<R, MirrorError>,
+    ) -> Result<R, MirrorError> {
+        let way = self.prepare()?;
+        for _ in 0..CONVERSATIONS {
+            let conversation = Conversation::new(&self.url, &self.network, &self.remembered, &way);
+            let mut remote = repository
+                .remote_anonymous(&self.plain_url)
+                .map_err(|error| conversation.failed(&error))?;
+            let connected = remote.connect_auth(direction, Some(conversation.callbacks()), Some(way.options()));
+            let mut connection = match connected {
+                Ok(connection) => connection,
+                Err(error) => {
+                    if conversation.goes_on_after(&error) {
+                        continue;
+                    }
+                    return Err(conversation.failed(&error));
+                }
+            };
+            conversation.signed_in();
+            return talk(connection.remote(), &conversation);
+        }
+        Err(MirrorError::Authentication {
+            location: self.location(),
+            detail: "the server hung up on each attempt to sign in".into(),
+        })
     }
 
     /// Brings the whole branch into a repository of its own, and from there what the mirror lacks.
-    fn fetch_apart(&self, mirror: &Mirror, tip: Oid, known: &[Oid]) -> Result<(), MirrorError> {
+    fn fetch_apart(&mut self, mirror: &Mirror, tip: Oid, known: &[Oid]) -> Result<(), MirrorError> {
         let staging = Staging::create(mirror.folder())?;
         let place = staging.path().join("repository");
         let repository = git2::Repository::init_bare(&place)
             .map_err(|error| MirrorError::git("make a repository", &place, &error))?;
-        let mut remote = repository
-            .remote_anonymous(&self.url)
-            .map_err(|error| self.failed(&error))?;
-        self.download(&mut remote)?;
+        let way = self.prepare()?;
+        self.converse(&repository, Direction::Fetch, |remote, conversation| {
+            download(remote, conversation, &way)
+        })?;
         reach::copy(&repository, &mirror.repository, &[tip], known).map_err(|error| match error {
             MirrorError::Missing { what, .. } => MirrorError::NotSent {
                 what,
@@ -93,23 +135,83 @@ impl<'n> GitRemote<'n> {
         })
     }
 
-    /// The tip of the branch at the other end of a connection.
-    fn advertised(heads: &[git2::RemoteHead<'_>]) -> Option<Oid> {
-        heads
-            .iter()
-            .find(|head| head.name() == BRANCH)
-            .map(git2::RemoteHead::oid)
-    }
-
     /// The remote's tip, asked for anew.
-    fn tip(&self) -> Result<Option<Oid>, MirrorError> {
-        let failed = |error: git2::Error| self.failed(&error);
-        let mut remote = git2::Remote::create_detached(self.url.as_str()).map_err(failed)?;
-        let connection = remote
-            .connect_auth(Direction::Fetch, Some(self.callbacks()), Some(proxy()))
-            .map_err(failed)?;
-        let tip = Self::advertised(connection.list().map_err(failed)?);
-        Ok(tip)
+    fn tip(&mut self, repository: &git2::Repository, direction: Direction) -> Result<Option<Oid>, MirrorError> {
+        self.converse(repository, direction, |remote, conversation| {
+            advertised(remote, conversation)
+        })
+    }
+}
+
+/// The tip of the branch at the other end of a connection; none when there is nothing at all.
+fn advertised(remote: &git2::Remote<'_>, conversation: &Conversation<'_, '_>) -> Result<Option<Oid>, MirrorError> {
+    let heads = remote.list().map_err(|error| conversation.failed(&error))?;
+    if let Some(head) = heads.iter().find(|head| head.name() == BRANCH) {
+        return Ok(Some(head.oid()));
+    }
+    let names = heads.iter().map(git2::RemoteHead::name);
+    match failure::foreign_refs(names) {
+        Some(found) => Err(MirrorError::NotAVault {
+            location: conversation.location(),
+            found,
+        }),
+        None => Ok(None),
+    }
+}
+
+/// Brings the branch's objects over a connection. Objects only: the reference is ours to set, once everything is
+/// known to be there.
+fn download(remote: &mut git2::Remote<'_>, conversation: &Conversation<'_, '_>, way: &Way) -> Result<(), MirrorError> {
+    let mut options = FetchOptions::new();
+    options
+        .remote_callbacks(conversation.callbacks())
+        .proxy_options(way.options())
+        .download_tags(git2::AutotagOption::None)
+        .update_fetchhead(false);
+    interruptible(|| remote.download(&[BRANCH], Some(&mut options))).map_err(|error| conversation.failed(&error))
+}
+
+/// Sends what the branch needs to move from `expected` to `new`.
+fn upload(
+    remote: &mut git2::Remote<'_>,
+    conversation: &Conversation<'_, '_>,
+    way: &Way,
+    expected: Option<Oid>,
+    new: CommitId,
+) -> Result<Option<Push>, MirrorError> {
+    let tip = advertised(remote, conversation)?;
+    // An earlier push was cut off after the server had taken it.
+    if tip == Some(oid(new)) {
+        return Ok(Some(Push::Accepted));
+    }
+    if tip != expected {
+        return Ok(Some(Push::LostRace));
+    }
+    let answer: RefCell<Option<Option<String>>> = RefCell::new(None);
+    let mut callbacks = conversation.callbacks();
+    // That the call succeeds means that the server took the objects. Only this tells whether the branch moved.
+    callbacks.push_update_reference(|reference, refusal| {
+        if reference == BRANCH {
+            *answer.borrow_mut() = Some(refusal.map(str::to_owned));
+        }
+        Ok(())
+    });
+    let mut options = PushOptions::new();
+    options
+        .remote_callbacks(callbacks)
+        .proxy_options(way.options())
+        .packbuilder_parallelism(0);
+    let result = interruptible(|| remote.push(&[refspec(new)], Some(&mut options)));
+    drop(options);
+    match (answer.into_inner(), result) {
+        (Some(None), Ok(())) => Ok(Some(Push::Accepted)),
+        (Some(Some(reason)), _) => Ok(Some(failure::refusal(
+            &conversation.clean(&reason),
+            &conversation.said(),
+        ))),
+        (_, Err(error)) if error.code() == git2::ErrorCode::NotFastForward => Ok(Some(Push::LostRace)),
+        (_, Err(error)) => Err(conversation.failed(&error)),
+        (None, Ok(())) => Ok(None),
     }
 }
 
@@ -119,18 +221,20 @@ impl Remote for GitRemote<'_> {
     }
 
     fn fetch(&mut self, mirror: &Mirror) -> Result<Option<CommitId>, MirrorError> {
-        let failed = |error: git2::Error| self.failed(&error);
-        let mut remote = mirror.repository.remote_anonymous(&self.url).map_err(failed)?;
-        let mut connection = remote
-            .connect_auth(Direction::Fetch, Some(self.callbacks()), Some(proxy()))
-            .map_err(failed)?;
-        let Some(tip) = Self::advertised(connection.list().map_err(failed)?) else {
-            return Ok(None);
-        };
         let known = mirror.known()?;
-        if !known.contains(&tip) {
-            self.download(connection.remote())?;
-            drop(connection);
+        let way = self.prepare()?;
+        let found = self.converse(&mirror.repository, Direction::Fetch, |remote, conversation| {
+            let tip = advertised(remote, conversation)?;
+            match tip {
+                Some(tip) if !known.contains(&tip) => {
+                    download(remote, conversation, &way)?;
+                    Ok(Some((tip, true)))
+                }
+                tip => Ok(tip.map(|tip| (tip, false))),
+            }
+        })?;
+        let Some((tip, came)) = found else { return Ok(None) };
+        if came {
             match reach::verify(&mirror.repository, &[tip], &known, false) {
                 // libgit2 does not ask for a commit that it has, even where what the commit needs is gone.
                 Err(MirrorError::Missing { .. }) => self.fetch_apart(mirror, tip, &known)?,
@@ -144,71 +248,44 @@ impl Remote for GitRemote<'_> {
     fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError> {
         check_continues(mirror, expected, new, self.location())?;
         tracing::debug!("sending commit {new} to {}", self.location());
-        let expected = expected.map_or_else(|| Oid::ZERO_SHA1, oid);
-        let lost = RefCell::new(false);
-        let answer: RefCell<Option<Option<String>>> = RefCell::new(None);
-        let said = RefCell::new(Vec::new());
-        let result = {
-            let mut callbacks = self.callbacks();
-            // Nothing is sent when the branch is not where we think it is; the server compares once more under its lock.
-            callbacks.push_negotiation(|updates| {
-                if updates.iter().all(|update| update.src() == expected) {
-                    return Ok(());
-                }
-                *lost.borrow_mut() = true;
-                Err(git2::Error::from_str("the branch has moved"))
-            });
-            // That the call succeeds means that the server took the objects. Only this tells whether the branch moved.
-            callbacks.push_update_reference(|reference, refusal| {
-                if reference == BRANCH {
-                    *answer.borrow_mut() = Some(refusal.map(str::to_owned));
-                }
-                Ok(())
-            });
-            // What the server's hooks print: often the only text that says why.
-            callbacks.sideband_progress(|text| {
-                let room = LONGEST_SAYING.saturating_sub(said.borrow().len());
-                said.borrow_mut().extend_from_slice(&text[..text.len().min(room)]);
-                true
-            });
-            let mut options = PushOptions::new();
-            options
-                .remote_callbacks(callbacks)
-                .proxy_options(proxy())
-                .packbuilder_parallelism(0);
-            let mut remote = mirror
-                .repository
-                .remote_anonymous(&self.url)
-                .map_err(|error| self.failed(&error))?;
-            remote.push(&[refspec(new)], Some(&mut options))
-        };
-        if lost.into_inner() {
-            return Ok(Push::LostRace);
-        }
-        match (answer.into_inner(), result) {
-            (Some(None), Ok(())) => Ok(Push::Accepted),
-            (Some(Some(reason)), _) => {
-                let said = String::from_utf8_lossy(&said.into_inner()).trim().replace('\n', " / ");
-                Ok(failure::refusal(
-                    &address::without_secrets(&reason, &self.url),
-                    &address::without_secrets(&said, &self.url),
-                ))
-            }
-            (_, Err(error)) if error.code() == ErrorCode::NotFastForward => Ok(Push::LostRace),
-            (_, Err(error)) => Err(self.failed(&error)),
+        let way = self.prepare()?;
+        let sent = self.converse(&mirror.repository, Direction::Push, |remote, conversation| {
+            upload(remote, conversation, &way, expected.map(oid), new)
+        });
+        match sent {
+            Ok(Some(push)) => Ok(push),
             // A server that does not report: ask it where the branch is.
-            (None, Ok(())) => Ok(if self.tip()? == Some(oid(new)) {
-                Push::Accepted
-            } else {
-                Push::LostRace
-            }),
+            Ok(None) => {
+                let tip = self.tip(&mirror.repository, Direction::Fetch)?;
+                Ok(if tip == Some(oid(new)) {
+                    Push::Accepted
+                } else {
+                    Push::LostRace
+                })
+            }
+            Err(error) => match failure::read_only(&error) {
+                Some(said) => Ok(Push::Rejected(Rejection {
+                    cause: Refusal::ReadOnly,
+                    said,
+                })),
+                None => Err(error),
+            },
         }
     }
 
     fn test(&mut self) -> Result<Tested, MirrorError> {
+        // A connection needs a repository. This one is in memory, and nothing comes into it.
+        let nowhere = git2::Odb::new()
+            .and_then(git2::Repository::from_odb)
+            .map_err(|error| MirrorError::git("make a repository", std::path::Path::new("memory"), &error))?;
+        let tip = self.tip(&nowhere, Direction::Fetch)?;
+        let not_writable = match self.tip(&nowhere, Direction::Push) {
+            Ok(_) => None,
+            Err(error) => Some(failure::read_only(&error).ok_or(error)?),
+        };
         Ok(Tested {
-            tip: self.tip()?.map(commit_id),
-            not_writable: None,
+            tip: tip.map(commit_id),
+            not_writable,
         })
     }
 
@@ -222,13 +299,6 @@ fn refspec(new: CommitId) -> String {
     let refspec = format!("{new}:{BRANCH}");
     assert!(!refspec.starts_with('+'), "a push never forces");
     refspec
-}
-
-/// The proxy that the environment names, if any.
-fn proxy<'a>() -> ProxyOptions<'a> {
-    let mut proxy = ProxyOptions::new();
-    proxy.auto();
-    proxy
 }
 
 #[cfg(test)]

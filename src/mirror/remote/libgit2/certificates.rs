@@ -1,0 +1,154 @@
+//! Whether the server is the one that it should be: certificates over HTTPS, host keys over SSH.
+//!
+//! libgit2 and OpenSSL judge certificates. They trust what the system trusts, and what the person's environment and Git
+//! configuration name besides. `http.sslVerify=false` is not obeyed: what is synced is encrypted, the token that signs in
+//! is not.
+
+use std::path::PathBuf;
+
+use chrono::Utc;
+
+use super::personal::Personal;
+use super::x509::Certificate;
+use crate::mirror::error::MirrorError;
+use crate::mirror::library;
+use crate::mirror::remote::address::{self, Endpoint};
+use crate::mirror::remote::failure::BEYOND_LIBGIT2;
+use crate::mirror::remote::ssh::known_hosts::{self, HostName, KnownKey, Verdict};
+use crate::mirror::remote::ssh::{fingerprint, key_type};
+use crate::mirror::remote::{Network, Outage};
+
+/// Has OpenSSL trust the authorities that the person names to Git for `url`. Those in `SSL_CERT_FILE` and `SSL_CERT_DIR` it
+/// finds by itself.
+pub(super) fn trust(url: &str, network: &Network<'_>, personal: &Personal) -> Result<(), MirrorError> {
+    let set = |name: &str| network.variable(name).map(PathBuf::from);
+    let file = match set("GIT_SSL_CAINFO") {
+        Some(file) => Some(("GIT_SSL_CAINFO", file)),
+        None => personal
+            .http_path(url, "sslcainfo")
+            .map(|file| ("http.sslCAInfo", file)),
+    };
+    if let Some((name, file)) = file {
+        library::trust(&file).map_err(|_| MirrorError::Network {
+            location: address::shown(url),
+            detail: format!(
+                "no certificates can be read from {}, which `{name}` names",
+                file.display()
+            ),
+            outage: Outage::Other,
+        })?;
+    }
+    let folder = set("GIT_SSL_CAPATH").or_else(|| personal.http_path(url, "sslcapath"));
+    for entry in folder
+        .and_then(|folder| folder.read_dir().ok())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        // Other things may be in there.
+        let _ = library::trust(&entry.path());
+    }
+    Ok(())
+}
+
+/// Why OpenSSL refused a certificate, in words. `said` is libgit2's.
+pub(super) fn why_refused(said: &str, der: Option<&[u8]>) -> String {
+    if said.contains("hostname does not match") {
+        return "its certificate is for another host name".into();
+    }
+    let Some(certificate) = der.and_then(Certificate::read) else {
+        return said.to_owned();
+    };
+    let now = Utc::now();
+    if certificate.until < now {
+        return format!("its certificate expired on {}", certificate.until.format("%Y-%m-%d"));
+    }
+    if certificate.from > now {
+        return format!(
+            "its certificate is not valid before {}, and this machine's clock says {}",
+            certificate.from.format("%Y-%m-%d"),
+            now.format("%Y-%m-%d")
+        );
+    }
+    let issuer = certificate.issuer.map(|name| format!(" `{name}`")).unwrap_or_default();
+    format!("its certificate was signed by an authority{issuer} that this machine does not trust")
+}
+
+/// Whether the SSH server at `url` may be talked to: `key` is the host key that it has shown to own.
+///
+/// # Errors
+///
+/// [`MirrorError::HostIdentity`] with what the person can compare.
+pub(super) fn check_host_key(url: &str, key: &[u8], network: &Network<'_>) -> Result<(), MirrorError> {
+    let refused = |detail: String| MirrorError::HostIdentity {
+        location: address::shown(url),
+        detail,
+    };
+    let Some(Endpoint { host, port }) = address::endpoint(url) else {
+        return Err(refused("the address names no host".into()));
+    };
+    let name = HostName::new(&host, port.unwrap_or(known_hosts::SSH_PORT));
+    let kind = key_type(key).unwrap_or("unknown");
+    let shown = format!("{kind} {}", fingerprint(key));
+    let (files, failed) = known_hosts::load(&known_hosts::files(&network.home));
+    if let Some((path, error)) = failed.into_iter().next() {
+        // A key that was revoked there would be missed.
+        return Err(refused(format!("{} cannot be read: {error}", path.display())));
+    }
+    match known_hosts::judge(&files, &name, key) {
+        Verdict::Known { place } => {
+            tracing::debug!("the host key {shown} of {} is known from {place}", name.as_str());
+            Ok(())
+        }
+        Verdict::Revoked { place } => Err(refused(format!("its host key {shown} was revoked ({place})"))),
+        Verdict::Changed { expected } => Err(refused(format!(
+            "its host key has changed: it shows {shown}, but {} is known",
+            list(&expected)
+        ))),
+        Verdict::OtherTypes { known } => Err(refused(format!(
+            "its host key {shown} is not known, while {} is; {BEYOND_LIBGIT2} ask for that one",
+            list(&known)
+        ))),
+        Verdict::CertificateAuthority { place } => Err(refused(format!(
+            "its host keys are signed by an authority ({place}), which {BEYOND_LIBGIT2} check"
+        ))),
+        Verdict::Unknown => ask(&name, key, &shown, network).map_err(refused),
+    }
+}
+
+/// Asks whether a host that nothing is known about is the right one, and remembers it.
+fn ask(name: &HostName, key: &[u8], shown: &str, network: &Network<'_>) -> Result<(), String> {
+    if !network.questions.is_there() {
+        return Err(format!(
+            "its host key {shown} is not known here, and nobody could be asked"
+        ));
+    }
+    let explanation = format!(
+        "The host `{}` is not known on this machine. It shows this key:\n\n  {shown}\n\n\
+         Compare it with what the host's own documentation or administrator says.",
+        name.as_str()
+    );
+    if !network.questions.confirm(&explanation, "Is this the right host?") {
+        return Err(format!("its host key {shown} was not accepted"));
+    }
+    let Some(file) = known_hosts::user_files(&network.home).into_iter().next() else {
+        return Ok(());
+    };
+    // Whoever hides the names of hosts goes on hiding them.
+    let hashed = std::fs::read_to_string(&file).is_ok_and(|text| text.lines().any(|line| line.starts_with("|1|")));
+    match known_hosts::remember(&file, name, key, hashed) {
+        Ok(()) => network
+            .questions
+            .tell(&format!("The host is now in {}.", file.display())),
+        Err(error) => network
+            .questions
+            .tell(&format!("The host could not be written to {}: {error}", file.display())),
+    }
+    Ok(())
+}
+
+/// Known keys, each with where it stands.
+fn list(keys: &[KnownKey]) -> String {
+    let one = |key: &KnownKey| format!("{} {} ({})", key.key_type, key.fingerprint, key.place);
+    keys.iter().map(one).collect::<Vec<_>>().join(" or ")
+}
