@@ -21,6 +21,7 @@ mod demo;
 mod documents;
 mod first_steps;
 mod formats;
+mod git_command;
 mod hostile_host;
 mod houses;
 mod joining;

@@ -11,7 +11,7 @@ pub mod faults;
 pub mod hooks;
 pub mod https;
 mod listening;
-mod process;
+pub mod process;
 mod proxy;
 pub mod ssh;
 
