@@ -13,6 +13,7 @@ mod diff;
 mod fetch;
 mod founding;
 mod heads;
+mod hosting;
 mod init;
 mod items;
 mod merges;

@@ -23,6 +23,7 @@ mod first_steps;
 mod formats;
 mod git_command;
 mod hostile_host;
+mod hosting;
 mod houses;
 mod joining;
 mod looking;

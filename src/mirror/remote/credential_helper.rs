@@ -4,13 +4,13 @@
 //! several in a row, for some hosts only, from included files. No helper is started without it.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::git_command::program::Git;
 use super::{Network, address};
 
 /// How much a helper may say, in bytes.
@@ -24,16 +24,6 @@ const ALONE: Duration = Duration::from_secs(30);
 
 /// How often a running helper is looked after.
 const LOOK: Duration = Duration::from_millis(5);
-
-/// Variables that would point Git to a repository of its own: none is looked into for helpers.
-const OF_A_REPOSITORY: &[&str] = &[
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_COMMON_DIR",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-];
 
 /// A user and a password, as a helper gave them or as a helper is to keep them.
 #[derive(Clone)]
@@ -69,7 +59,7 @@ pub(super) enum Verdict {
 /// The helpers for one address.
 pub(super) struct CredentialHelper<'h, 'n> {
     network: &'h Network<'n>,
-    git: PathBuf,
+    git: Git,
     /// The address in the words of `git credential`.
     description: String,
     /// The address, to ask the configuration about.
@@ -96,7 +86,7 @@ impl<'h, 'n> CredentialHelper<'h, 'n> {
         clean.then_some(())?;
         Some(Self {
             network,
-            git: program(network, "git")?,
+            git: Git::find(network, network.questions.is_there())?,
             description,
             url: address::shown(url),
         })
@@ -146,25 +136,14 @@ impl<'h, 'n> CredentialHelper<'h, 'n> {
 
     /// Runs git with `input`; what it printed, where it succeeded in time.
     fn run(&self, arguments: &[&str], input: &str) -> Option<SecretString> {
-        let mut command = Command::new(&self.git);
+        let mut command = self.git.bare();
         command
             .args(arguments)
-            .env_clear()
-            .envs(self.network.variables.iter())
-            .envs([("LC_ALL", "C"), ("GIT_TERMINAL_PROMPT", "0")])
+            // Where a person is to be asked, csync asks. Helpers with a window of their own may still open it.
+            .env("GIT_TERMINAL_PROMPT", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        for name in OF_A_REPOSITORY {
-            command.env_remove(name);
-        }
-        if !self.network.questions.is_there() {
-            // Set to nothing, it also keeps Git from the programs that other settings name for this.
-            command.env("GIT_ASKPASS", "");
-        }
-        if self.network.home.is_dir() {
-            command.current_dir(&self.network.home);
-        }
         let mut child = command.spawn().ok()?;
         let mut stdin = child.stdin.take()?;
         let mut stdout = child.stdout.take()?;
@@ -204,28 +183,5 @@ impl<'h, 'n> CredentialHelper<'h, 'n> {
             }
             std::thread::sleep(LOOK);
         }
-    }
-}
-
-/// Where the program `name` is, on the person's `PATH`.
-pub(super) fn program(network: &Network<'_>, name: &str) -> Option<PathBuf> {
-    let path = network.variable("PATH")?;
-    std::env::split_paths(path)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(name).with_extension(std::env::consts::EXE_EXTENSION))
-        .find(|program| is_executable(program))
-}
-
-/// Whether it is a file that may be run.
-fn is_executable(path: &Path) -> bool {
-    let Ok(about) = path.metadata() else { return false };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        about.is_file() && about.permissions().mode() & 0o111 != 0
-    }
-    #[cfg(not(unix))]
-    {
-        about.is_file() && path.extension().is_some_and(|extension| extension == "exe")
     }
 }

@@ -71,29 +71,6 @@ pub(super) fn understand(location: String, detail: String) -> MirrorError {
 /// How a failure says that only the git command can do what is wanted. What follows is what cannot be done.
 pub(super) const BEYOND_LIBGIT2: &str = "libgit2 cannot";
 
-/// Why libgit2 cannot reach a remote that the git command might reach; none where it would fail as well.
-pub(super) fn beyond_libgit2(error: &MirrorError) -> Option<String> {
-    let (MirrorError::Network { detail, .. }
-    | MirrorError::Authentication { detail, .. }
-    | MirrorError::HostIdentity { detail, .. }) = error
-    else {
-        return None;
-    };
-    let lower = detail.to_ascii_lowercase();
-    let beyond = BEYOND.iter().any(|words| lower.contains(words));
-    beyond.then(|| detail.clone())
-}
-
-/// The words for what libgit2 and its libraries cannot do, in lower case.
-const BEYOND: &[&str] = &[
-    BEYOND_LIBGIT2,
-    "it needs a security key",
-    "which only openssh undoes",
-    "unable to exchange encryption keys",
-    "requires authentication that we do not support",
-    "a sign-in of another kind",
-];
-
 /// What a server has that is not a vault's branch: the names of its references, for people. None where there are none.
 pub(super) fn foreign_refs<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
     let names: Vec<&str> = names

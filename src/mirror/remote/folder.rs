@@ -15,7 +15,7 @@ use git2::Oid;
 
 use crate::core::id::CommitId;
 
-use super::{BRANCH, Carrier, Push, Remote, Tested, check_continues};
+use super::{BRANCH, Carrier, Push, Remote, Tested, check_continues, failure};
 use crate::mirror::error::MirrorError;
 use crate::mirror::pointer::{Pointer, commit_id, compare_and_swap, oid, read};
 use crate::mirror::reach;
@@ -35,9 +35,25 @@ impl PathRemote {
         Self { folder }
     }
 
+    /// The tip of the branch; none when the repository is empty.
     fn tip(&self, target: &git2::Repository) -> Result<Option<Oid>, MirrorError> {
-        read(target, BRANCH)
-            .map_err(|error| MirrorError::damaged(BRANCH, &self.folder, crate::mirror::error::text(&error)))
+        let damaged =
+            |error: git2::Error| MirrorError::damaged(BRANCH, &self.folder, crate::mirror::error::text(&error));
+        if let Some(tip) = read(target, BRANCH).map_err(damaged)? {
+            return Ok(Some(tip));
+        }
+        let references = target.references().map_err(damaged)?;
+        let names: Vec<String> = references
+            .flatten()
+            .filter_map(|reference| reference.name().ok().map(str::to_owned))
+            .collect();
+        match failure::foreign_refs(names.iter().map(String::as_str)) {
+            Some(found) => Err(MirrorError::NotAVault {
+                location: self.location(),
+                found,
+            }),
+            None => Ok(None),
+        }
     }
 }
 

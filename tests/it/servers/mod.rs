@@ -5,7 +5,7 @@
 //! refuse what the hosts refuse. The programs are installed by `scripts/test`.
 
 mod agent;
-mod certificates;
+pub mod certificates;
 mod daemon;
 pub mod faults;
 pub mod hooks;
@@ -22,7 +22,7 @@ pub use daemon::Daemon;
 pub use faults::{Direction, Fault, FaultProxy};
 pub use hooks::Refusal;
 pub use https::{At, Https, Instead};
-pub use process::{Running, wait_until};
+pub use process::{Running, wait_until, write_script};
 pub use proxy::ConnectProxy;
 pub use ssh::Ssh;
 

@@ -91,17 +91,6 @@ fn what_git_cannot_either_or_must_not_is_not() {
 }
 
 #[test]
-fn the_parts_of_ssh_addresses_are_found() {
-    let asked = |url| ssh_host(url).map(|asked| (asked.user, asked.host, asked.port));
-    assert_eq!(asked("git@host:x.git"), Some((Some("git"), "host", None)));
-    assert_eq!(asked("work:x.git"), Some((None, "work", None)));
-    assert_eq!(asked("ssh://git:pw@host:22/x"), Some((Some("git"), "host", Some(22))));
-    assert_eq!(asked("git+ssh://[::1]:22/x"), Some((None, "[::1]", Some(22))));
-    assert_eq!(asked("ssh://[::1]/x"), Some((None, "[::1]", None)));
-    assert_eq!(asked("https://host/x"), None);
-}
-
-#[test]
 fn what_was_taken_up_before_is_used_again_without_a_word() {
     let mut network = network();
     network.switched = Some("an earlier reason".into());

@@ -66,7 +66,7 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// The git program of a person, and what it is told.
-pub(super) struct Git {
+pub(in crate::mirror::remote) struct Git {
     program: PathBuf,
     variables: BTreeMap<String, OsString>,
     settings: Vec<OsString>,
@@ -77,7 +77,7 @@ pub(super) struct Git {
 
 impl Git {
     /// The program that is found on the person's PATH; none when there is none.
-    pub(super) fn find(network: &Network<'_>, may_ask: bool) -> Option<Self> {
+    pub(in crate::mirror::remote) fn find(network: &Network<'_>, may_ask: bool) -> Option<Self> {
         let program = find(network.variable("PATH")?, "git")?;
         let mut variables: BTreeMap<String, OsString> = network
             .variables
@@ -163,7 +163,7 @@ impl Git {
     }
 
     /// A run of git without a repository.
-    pub(super) fn bare(&self) -> Command {
+    pub(in crate::mirror::remote) fn bare(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.env_clear().envs(&self.variables);
         // Not the mirror's folder, and not wherever csync was started: no program is found there by accident.

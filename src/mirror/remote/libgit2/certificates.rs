@@ -8,13 +8,14 @@ use std::path::PathBuf;
 
 use chrono::Utc;
 
-use super::personal::Personal;
+use super::ssh_settings::SshSettings;
 use super::x509::Certificate;
 use crate::mirror::error::MirrorError;
 use crate::mirror::library;
-use crate::mirror::remote::address::{self, Endpoint};
+use crate::mirror::remote::address;
 use crate::mirror::remote::failure::BEYOND_LIBGIT2;
-use crate::mirror::remote::ssh::known_hosts::{self, HostName, KnownKey, Verdict};
+use crate::mirror::remote::personal::Personal;
+use crate::mirror::remote::ssh::known_hosts::{self, KnownKey, Verdict};
 use crate::mirror::remote::ssh::{fingerprint, key_type};
 use crate::mirror::remote::{Network, Outage};
 
@@ -79,25 +80,28 @@ pub(super) fn why_refused(said: &str, der: Option<&[u8]>) -> String {
 /// # Errors
 ///
 /// [`MirrorError::HostIdentity`] with what the person can compare.
-pub(super) fn check_host_key(url: &str, key: &[u8], network: &Network<'_>) -> Result<(), MirrorError> {
+pub(super) fn check_host_key(
+    url: &str,
+    key: &[u8],
+    settings: &SshSettings,
+    network: &Network<'_>,
+) -> Result<(), MirrorError> {
     let refused = |detail: String| MirrorError::HostIdentity {
         location: address::shown(url),
         detail,
     };
-    let Some(Endpoint { host, port }) = address::endpoint(url) else {
-        return Err(refused("the address names no host".into()));
-    };
-    let name = HostName::new(&host, port.unwrap_or(known_hosts::SSH_PORT));
-    let kind = key_type(key).unwrap_or("unknown");
-    let shown = format!("{kind} {}", fingerprint(key));
-    let (files, failed) = known_hosts::load(&known_hosts::files(&network.home));
+    let shown = format!("{} {}", key_type(key).unwrap_or("unknown"), fingerprint(key));
+    let (files, failed) = known_hosts::load(&settings.known_hosts);
     if let Some((path, error)) = failed.into_iter().next() {
         // A key that was revoked there would be missed.
         return Err(refused(format!("{} cannot be read: {error}", path.display())));
     }
-    match known_hosts::judge(&files, &name, key) {
+    match known_hosts::judge(&files, &settings.host, key) {
         Verdict::Known { place } => {
-            tracing::debug!("the host key {shown} of {} is known from {place}", name.as_str());
+            tracing::debug!(
+                "the host key {shown} of {} is known from {place}",
+                settings.host.as_str()
+            );
             Ok(())
         }
         Verdict::Revoked { place } => Err(refused(format!("its host key {shown} was revoked ({place})"))),
@@ -110,39 +114,42 @@ pub(super) fn check_host_key(url: &str, key: &[u8], network: &Network<'_>) -> Re
             list(&known)
         ))),
         Verdict::CertificateAuthority { place } => Err(refused(format!(
-            "its host keys are signed by an authority ({place}), which {BEYOND_LIBGIT2} check"
+            "a certificate authority vouches for its host keys ({place}), which {BEYOND_LIBGIT2} check"
         ))),
-        Verdict::Unknown => ask(&name, key, &shown, network).map_err(refused),
+        Verdict::Unknown => ask(key, &shown, settings, network).map_err(refused),
     }
 }
 
 /// Asks whether a host that nothing is known about is the right one, and remembers it.
-fn ask(name: &HostName, key: &[u8], shown: &str, network: &Network<'_>) -> Result<(), String> {
-    if !network.questions.is_there() {
+fn ask(key: &[u8], shown: &str, settings: &SshSettings, network: &Network<'_>) -> Result<(), String> {
+    let questions = network.questions;
+    if !settings.may_ask {
+        return Err(format!(
+            "its host key {shown} is not known here, and `StrictHostKeyChecking` forbids to ask about it"
+        ));
+    }
+    if !questions.is_there() {
         return Err(format!(
             "its host key {shown} is not known here, and nobody could be asked"
         ));
     }
     let explanation = format!(
-        "The host `{}` is not known on this machine. It shows this key:\n\n  {shown}\n\n\
-         Compare it with what the host's own documentation or administrator says.",
-        name.as_str()
+        "The host {} is not known on this machine. It shows this key:\n\n  {shown}\n\n\
+         Compare it with what the host's own pages or its administrator say.",
+        settings.host.as_str()
     );
-    if !network.questions.confirm(&explanation, "Is this the right host?") {
+    if !questions.confirm(&explanation, "Is this the right host?") {
         return Err(format!("its host key {shown} was not accepted"));
     }
-    let Some(file) = known_hosts::user_files(&network.home).into_iter().next() else {
+    let Some(file) = &settings.remember_in else {
         return Ok(());
     };
     // Whoever hides the names of hosts goes on hiding them.
-    let hashed = std::fs::read_to_string(&file).is_ok_and(|text| text.lines().any(|line| line.starts_with("|1|")));
-    match known_hosts::remember(&file, name, key, hashed) {
-        Ok(()) => network
-            .questions
-            .tell(&format!("The host is now in {}.", file.display())),
-        Err(error) => network
-            .questions
-            .tell(&format!("The host could not be written to {}: {error}", file.display())),
+    let hides = |text: String| text.lines().any(|line| line.starts_with("|1|"));
+    let hashed = settings.hashed || std::fs::read_to_string(file).is_ok_and(hides);
+    match known_hosts::remember(file, &settings.host, key, hashed) {
+        Ok(()) => questions.tell(&format!("The host is now in {}.", file.display())),
+        Err(error) => questions.tell(&format!("The host could not be written to {}: {error}", file.display())),
     }
     Ok(())
 }

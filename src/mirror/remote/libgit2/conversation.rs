@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use git2::{CertificateCheckStatus, ErrorClass, ErrorCode, RemoteCallbacks};
 
+use super::Road;
 use super::certificates::{check_host_key, why_refused};
 use super::proxy::Way;
 use super::sign_in::{Remembered, SignIn};
@@ -21,7 +22,7 @@ const LONGEST_DETAIL: usize = 600;
 pub(super) struct Conversation<'c, 'n> {
     url: &'c str,
     network: &'c Network<'n>,
-    way: &'c Way,
+    road: &'c Road,
     sign_in: RefCell<SignIn<'c, 'n>>,
     /// Why the host was not believed.
     not_believed: RefCell<Option<MirrorError>>,
@@ -55,13 +56,13 @@ impl<'c, 'n> Conversation<'c, 'n> {
         url: &'c str,
         network: &'c Network<'n>,
         remembered: &'c RefCell<Remembered>,
-        way: &'c Way,
+        road: &'c Road,
     ) -> Self {
         Self {
             url,
             network,
-            way,
-            sign_in: RefCell::new(SignIn::new(url, network, remembered)),
+            road,
+            sign_in: RefCell::new(SignIn::new(url, network, road.ssh.as_ref(), remembered)),
             not_believed: RefCell::default(),
             certificate: RefCell::default(),
             said: RefCell::default(),
@@ -88,13 +89,11 @@ impl<'c, 'n> Conversation<'c, 'n> {
                 .as_hostkey()
                 .and_then(|key| key.hostkey())
                 .unwrap_or_default();
-            check_host_key(self.url, key, self.network).map_err(|error| {
+            let not_believed = || git2::Error::new(ErrorCode::Certificate, ErrorClass::Callback, "not believed");
+            let settings = self.road.ssh.as_ref().ok_or_else(not_believed)?;
+            check_host_key(self.url, key, settings, self.network).map_err(|error| {
                 *self.not_believed.borrow_mut() = Some(error);
-                git2::Error::new(
-                    ErrorCode::Certificate,
-                    ErrorClass::Callback,
-                    "the host was not believed",
-                )
+                not_believed()
             })?;
             Ok(CertificateCheckStatus::CertificateOk)
         });
@@ -158,7 +157,7 @@ impl<'c, 'n> Conversation<'c, 'n> {
     /// What is said, without secrets and of a sane length.
     pub(super) fn clean(&self, said: &str) -> String {
         let mut clean = address::without_secrets(said, self.url);
-        if let Way::Proxy(proxy) = self.way {
+        if let Way::Proxy(proxy) = &self.road.way {
             clean = address::without_secrets(&clean, proxy);
         }
         match clean.char_indices().nth(LONGEST_DETAIL) {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use git2::{Cred, CredentialType};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::ssh_settings::SshSettings;
 use crate::mirror::remote::Network;
 use crate::mirror::remote::failure::BEYOND_LIBGIT2;
 use crate::mirror::remote::ssh::agent::{self, AgentKey, AgentState};
@@ -51,6 +52,7 @@ pub(super) struct KeysThatWork {
 /// What has been tried, and what is to be tried next.
 pub(super) struct Keys<'s, 'n> {
     network: &'s Network<'n>,
+    settings: Option<&'s SshSettings>,
     /// Carried from one conversation to the next.
     pub works: KeysThatWork,
     /// What was handed over last, which the server has not judged.
@@ -59,9 +61,10 @@ pub(super) struct Keys<'s, 'n> {
 
 impl<'s, 'n> Keys<'s, 'n> {
     /// For a conversation after others, of which `works` is known.
-    pub(super) const fn new(network: &'s Network<'n>, works: KeysThatWork) -> Self {
+    pub(super) const fn new(network: &'s Network<'n>, settings: Option<&'s SshSettings>, works: KeysThatWork) -> Self {
         Self {
             network,
+            settings,
             works,
             pending: None,
         }
@@ -69,11 +72,8 @@ impl<'s, 'n> Keys<'s, 'n> {
 
     /// Who signs in where the address does not say.
     pub(super) fn user(&self) -> String {
-        let local = self
-            .network
-            .variable("USER")
-            .or_else(|| self.network.variable("LOGNAME"));
-        local.map_or_else(|| "git".to_owned(), |name| name.to_string_lossy().into_owned())
+        self.settings
+            .map_or_else(|| "git".to_owned(), |settings| settings.user.clone())
     }
 
     /// The next key for `user`; in words what was tried when there is none left.
@@ -86,12 +86,15 @@ impl<'s, 'n> Keys<'s, 'n> {
         if let Some(way) = self.pending.take() {
             self.is_bad(way, None);
         }
-        let agent = agent::ask(self.network.variable("SSH_AUTH_SOCK"));
+        let agent = agent::ask(self.settings.and_then(|settings| settings.agent.as_deref()));
         let held = match &agent {
             AgentState::Holds(keys) if !self.works.agent_broke_off => keys.as_slice(),
             _ => &[],
         };
-        let files = key_files::find(None, &self.network.home);
+        let files = key_files::find(
+            self.settings.and_then(|settings| settings.identity_files.as_deref()),
+            &self.network.home,
+        );
         let mut ways: Vec<Way> = self.works.good.iter().cloned().collect();
         if !held.is_empty() {
             ways.push(Way::Agent);

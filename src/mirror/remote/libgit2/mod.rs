@@ -4,6 +4,7 @@
 //! made in one place, `refspec`, which refuses to make such a one.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use git2::{Direction, FetchOptions, Oid, PushOptions};
 
@@ -11,6 +12,7 @@ use crate::core::id::CommitId;
 use crate::mirror::error::MirrorError;
 use crate::mirror::pointer::{Pointer, commit_id, oid};
 use crate::mirror::reach;
+use crate::mirror::remote::personal::Personal;
 use crate::mirror::remote::{
     BRANCH, Carrier, Network, Outage, Push, Refusal, Rejection, Remote, Tested, address, check_continues, failure,
 };
@@ -18,17 +20,17 @@ use crate::mirror::repository::Mirror;
 use crate::mirror::spool::Staging;
 
 use self::conversation::{Conversation, interruptible};
-pub(super) use self::personal::Personal;
 use self::proxy::Way;
 use self::sign_in::{Remembered, is_http};
+use self::ssh_settings::SshSettings;
 
 mod certificates;
 mod conversation;
 mod keys;
 mod passwords;
-mod personal;
 mod proxy;
 mod sign_in;
+mod ssh_settings;
 mod x509;
 
 /// How often a conversation is begun anew because signing in broke the last one off. Each time another key is tried.
@@ -42,8 +44,16 @@ pub(super) struct GitRemote<'a> {
     plain_url: String,
     network: Network<'a>,
     remembered: RefCell<Remembered>,
-    /// The way there, once it was looked up.
-    way: Option<Way>,
+    /// How it is reached, once that was looked up.
+    road: Option<Rc<Road>>,
+}
+
+/// How a server is reached.
+struct Road {
+    /// Over HTTP: through a proxy or not.
+    way: Way,
+    /// Over SSH: what OpenSSH's configuration says.
+    ssh: Option<SshSettings>,
 }
 
 impl<'n> GitRemote<'n> {
@@ -54,14 +64,14 @@ impl<'n> GitRemote<'n> {
             url,
             network,
             remembered: RefCell::default(),
-            way: None,
+            road: None,
         }
     }
 
     /// Finds out how the server is reached, and whom to trust, before the first conversation.
-    fn prepare(&mut self) -> Result<Way, MirrorError> {
-        if let Some(way) = &self.way {
-            return Ok(way.clone());
+    fn prepare(&mut self) -> Result<Rc<Road>, MirrorError> {
+        if let Some(road) = &self.road {
+            return Ok(Rc::clone(road));
         }
         let mut way = Way::Straight;
         if is_http(&self.url) {
@@ -79,8 +89,12 @@ impl<'n> GitRemote<'n> {
                 outage: Outage::Other,
             });
         }
-        self.way = Some(way.clone());
-        Ok(way)
+        let ssh = is_ssh(&self.url)
+            .then(|| SshSettings::find(&self.url, &self.network))
+            .flatten();
+        let road = Rc::new(Road { way, ssh });
+        self.road = Some(Rc::clone(&road));
+        Ok(road)
     }
 
     /// Connects, and does `talk` with what the server says it has. Where signing in breaks a conversation off before
@@ -91,13 +105,13 @@ impl<'n> GitRemote<'n> {
         direction: Direction,
         mut talk: impl FnMut(&mut git2::Remote<'_>, &Conversation<'_, 'n>) -> Result<R, MirrorError>,
     ) -> Result<R, MirrorError> {
-        let way = self.prepare()?;
+        let road = self.prepare()?;
         for _ in 0..CONVERSATIONS {
-            let conversation = Conversation::new(&self.url, &self.network, &self.remembered, &way);
+            let conversation = Conversation::new(&self.url, &self.network, &self.remembered, &road);
             let mut remote = repository
                 .remote_anonymous(&self.plain_url)
                 .map_err(|error| conversation.failed(&error))?;
-            let connected = remote.connect_auth(direction, Some(conversation.callbacks()), Some(way.options()));
+            let connected = remote.connect_auth(direction, Some(conversation.callbacks()), Some(road.way.options()));
             let mut connection = match connected {
                 Ok(connection) => connection,
                 Err(error) => {
@@ -122,9 +136,9 @@ impl<'n> GitRemote<'n> {
         let place = staging.path().join("repository");
         let repository = git2::Repository::init_bare(&place)
             .map_err(|error| MirrorError::git("make a repository", &place, &error))?;
-        let way = self.prepare()?;
+        let road = self.prepare()?;
         self.converse(&repository, Direction::Fetch, |remote, conversation| {
-            download(remote, conversation, &way)
+            download(remote, conversation, &road.way)
         })?;
         reach::copy(&repository, &mirror.repository, &[tip], known).map_err(|error| match error {
             MirrorError::Missing { what, .. } => MirrorError::NotSent {
@@ -222,12 +236,12 @@ impl Remote for GitRemote<'_> {
 
     fn fetch(&mut self, mirror: &Mirror) -> Result<Option<CommitId>, MirrorError> {
         let known = mirror.known()?;
-        let way = self.prepare()?;
+        let road = self.prepare()?;
         let found = self.converse(&mirror.repository, Direction::Fetch, |remote, conversation| {
             let tip = advertised(remote, conversation)?;
             match tip {
                 Some(tip) if !known.contains(&tip) => {
-                    download(remote, conversation, &way)?;
+                    download(remote, conversation, &road.way)?;
                     Ok(Some((tip, true)))
                 }
                 tip => Ok(tip.map(|tip| (tip, false))),
@@ -248,9 +262,9 @@ impl Remote for GitRemote<'_> {
     fn push(&mut self, mirror: &Mirror, expected: Option<CommitId>, new: CommitId) -> Result<Push, MirrorError> {
         check_continues(mirror, expected, new, self.location())?;
         tracing::debug!("sending commit {new} to {}", self.location());
-        let way = self.prepare()?;
+        let road = self.prepare()?;
         let sent = self.converse(&mirror.repository, Direction::Push, |remote, conversation| {
-            upload(remote, conversation, &way, expected.map(oid), new)
+            upload(remote, conversation, &road.way, expected.map(oid), new)
         });
         match sent {
             Ok(Some(push)) => Ok(push),
@@ -292,6 +306,14 @@ impl Remote for GitRemote<'_> {
     fn carrier(&self) -> Carrier {
         Carrier::Libgit2
     }
+}
+
+/// Whether the address is one of SSH: all that is neither HTTP nor Git's own protocol.
+pub(super) fn is_ssh(address: &str) -> bool {
+    let git = address
+        .get(..6)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("git://"));
+    !is_http(address) && !git
 }
 
 /// The one refspec that csync pushes: the commit to the branch, as a fast-forward.

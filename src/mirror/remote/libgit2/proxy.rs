@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use git2::ProxyOptions;
 
-use super::personal::Personal;
 use crate::mirror::remote::Network;
+use crate::mirror::remote::personal::Personal;
 
 /// The port of a proxy that names none, as curl has it.
 const USUAL_PORT: u16 = 1080;

@@ -6,6 +6,7 @@ use git2::{Cred, CredentialType, Error, ErrorClass, ErrorCode};
 
 use super::keys::{Keys, KeysThatWork};
 use super::passwords::{PasswordThatWorks, Passwords};
+use super::ssh_settings::SshSettings;
 use crate::mirror::remote::{Network, address};
 
 /// What was good in an earlier conversation of this run: it goes first in the next one, and nobody is asked twice.
@@ -29,14 +30,19 @@ pub(super) struct SignIn<'s, 'n> {
 impl<'s, 'n> SignIn<'s, 'n> {
     /// For a conversation with the server at `address`, as the person gave it: no secret goes to another host, whatever a
     /// redirection says.
-    pub(super) fn new(address: &'s str, network: &'s Network<'n>, remembered: &'s RefCell<Remembered>) -> Self {
+    pub(super) fn new(
+        address: &'s str,
+        network: &'s Network<'n>,
+        settings: Option<&'s SshSettings>,
+        remembered: &'s RefCell<Remembered>,
+    ) -> Self {
         let mut known = remembered.borrow_mut();
         Self {
             address,
             network,
             remembered,
             passwords: Passwords::new(address, network, known.password.take()),
-            keys: Keys::new(network, std::mem::take(&mut known.keys)),
+            keys: Keys::new(network, settings, std::mem::take(&mut known.keys)),
         }
     }
 

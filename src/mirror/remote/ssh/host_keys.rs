@@ -24,9 +24,13 @@ struct BuiltIn {
     key: &'static str,
 }
 
+/// The names of GitHub.
 const GITHUB: &[&str] = &["github.com", "[ssh.github.com]:443"];
+/// The names of GitLab.
 const GITLAB: &[&str] = &["gitlab.com", "[altssh.gitlab.com]:443"];
+/// The name of Bitbucket.
 const BITBUCKET: &[&str] = &["bitbucket.org"];
+/// The name of Codeberg.
 const CODEBERG: &[&str] = &["codeberg.org"];
 
 /// The keys that are good.

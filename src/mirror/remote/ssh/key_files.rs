@@ -255,7 +255,9 @@ fn too_open(_metadata: &Metadata, _home: Option<&Metadata>) -> Option<Problem> {
 
 /// What a private key says about itself without its passphrase.
 struct PrivateKey {
+    /// Its kind.
     kind: KeyKind,
+    /// Whether a passphrase is needed.
     encrypted: bool,
     /// Its public half, where the file tells it.
     public: Option<Vec<u8>>,

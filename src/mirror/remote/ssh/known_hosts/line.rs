@@ -79,6 +79,7 @@ impl<'a> Line<'a> {
     }
 }
 
+/// What stands between words.
 const BLANK: [char; 2] = [' ', '\t'];
 
 /// The first word of `text` and what follows it without blanks; nothing when there is no word.
