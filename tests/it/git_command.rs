@@ -76,7 +76,8 @@ fn auto_takes_up_the_git_command_for_an_alias_and_says_so() {
     assert_eq!(told.matches("using the git command").count(), 1, "{told}");
     assert!(told.contains("jump host"), "{told}");
     machine.write("CLAUDE.md", "Write plain English.\n");
-    machine.csync(&["push"]).ok();
+    let later = machine.csync(&["push"]).ok().stderr;
+    assert!(!later.contains("using the git command"), "it is told again: {later}");
     assert!(!tip(&repository).is_empty());
 }
 

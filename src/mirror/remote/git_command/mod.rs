@@ -179,21 +179,33 @@ impl<'n> GitCommandRemote<'n> {
         let is_busy = status >= 500 || status == 429 || status == 403 && retry_after.is_some();
         let no_ssh = ["ssh: not found", "ssh: command not found", "cannot run ssh"];
         if is_busy {
-            MirrorError::Network {
+            return MirrorError::Network {
                 location,
                 detail,
                 outage: Outage::Busy { retry_after },
-            }
-        } else if matches!(status, 401 | 403) {
-            MirrorError::Authentication { location, detail }
-        } else if no_ssh.iter().any(|words| detail.contains(words)) {
-            MirrorError::Network {
+            };
+        }
+        if no_ssh.iter().any(|words| detail.contains(words)) {
+            return MirrorError::Network {
                 location,
                 detail: "there is no ssh program to reach it with".into(),
                 outage: Outage::Other,
+            };
+        }
+        match failure::understand(location, detail) {
+            // The words of a host may be anything; its status is not. (The first answer is 401 also where all is well: what
+            // broke the conversation off afterwards goes before that.)
+            MirrorError::Network {
+                location,
+                detail,
+                outage: Outage::Other,
             }
-        } else {
-            failure::understand(location, detail)
+            | MirrorError::NotFound { location, detail }
+                if matches!(status, 401 | 403) =>
+            {
+                MirrorError::Authentication { location, detail }
+            }
+            understood => understood,
         }
     }
 
