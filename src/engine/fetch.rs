@@ -5,19 +5,19 @@ use std::collections::HashMap;
 use super::open::{OpenVault, vault_id, with_dictionaries};
 use crate::core::id::{CommitId, Generation, VaultId};
 use crate::error::{Error, Kind, Result};
-use crate::mirror::{Mirror, Pointer, Remote};
+use crate::mirror::{Mirror, MirrorError, Pointer, Remote};
 use crate::vault::Vault;
 
 impl OpenVault {
     /// Fetches the remote's tip, verifies it and makes it this machine's tip. One round trip when nothing changed.
     ///
     /// # Errors
-    /// [`Kind::Network`]; [`Kind::Rollback`] where the remote's history is not a continuation of what was seen here;
+    /// [`Kind::Network`]; [`Kind::General`] where the repository is no vault, [`Kind::Key`] where it is another one; [`Kind::Rollback`] where the remote's history is not a continuation of what was seen here;
     /// [`Kind::Damaged`] where a seal does not verify. Nothing local has changed then.
     pub fn fetch(&mut self, remote: &mut dyn Remote) -> Result<CommitId> {
         let (seen, _) = self.tip()?;
         tracing::debug!("asking {} for its newest state", remote.location());
-        let fetched = remote.fetch(&self.mirror)?;
+        let fetched = remote.fetch(&self.mirror).map_err(gone)?;
         let Some(incoming) = fetched else {
             return Err(rollback(
                 format!(
@@ -34,6 +34,11 @@ impl OpenVault {
             return Ok(seen);
         }
         if !self.mirror.is_ancestor(seen, incoming)? {
+            // Before it is called a rollback: is it the right repository at all?
+            let found = vault_id(&self.mirror, self.mirror.commit(incoming)?.tree)?;
+            if found != self.vault.id() {
+                return Err(other_vault(found, self.vault.id()));
+            }
             let what = if self.mirror.is_ancestor(incoming, seen)? {
                 "went back in time: it offers an older state of the vault than this machine has seen"
             } else {
@@ -52,6 +57,18 @@ impl OpenVault {
         self.vault = with_dictionaries(&self.mirror, self.mirror.commit(incoming)?.tree, &self.vault)?;
         Ok(incoming)
     }
+}
+
+/// A repository that was there before and is not any more says what to do about that.
+fn gone(error: MirrorError) -> Error {
+    let is_gone = matches!(error, MirrorError::NotFound { .. } | MirrorError::NoRepository { .. });
+    let error = Error::from(error);
+    if !is_gone {
+        return error;
+    }
+    error.hint(
+        "nothing was changed here; it may have been renamed, deleted, or be hidden from this account: `csync remote show` shows the address, `csync remote set-url URL` takes another one",
+    )
 }
 
 fn rollback(message: String, mirror: &Mirror, seen: CommitId, incoming: Option<CommitId>) -> Error {
@@ -113,5 +130,5 @@ fn other_vault(found: VaultId, ours: VaultId) -> Error {
         Kind::Key,
         format!("the remote holds vault {found}, but this machine joined vault {ours}"),
     )
-    .hint("the remote was replaced by another vault: check `csync config get remote`")
+    .hint("nothing was changed here; the address may be wrong, or the repository was replaced: `csync remote show` shows it, `csync remote set-url URL` takes another one")
 }

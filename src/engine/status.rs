@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::connect::remember_carrier;
 use super::context::Context;
 use super::open::OpenVault;
 use super::report::{Action, Item, Report, Trouble};
@@ -67,6 +68,7 @@ pub fn status(context: &Context<'_>, fetch: bool) -> Result<Status> {
         context.progress.begin(Phase::Receive, 0, 0);
         open.fetch(remote.as_mut())?;
         context.progress.end();
+        remember_carrier(context, remote.as_ref());
     }
     let survey = open.survey(context)?;
     let steps = open.steps(&survey, &Selection::everything())?;

@@ -1,12 +1,14 @@
 //! `sync`, `push` and `pull`: fetch, decide, write, seal, push; again where another machine was first.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
+use super::connect::remember_carrier;
 use super::context::Context;
 use super::cutting::Outbound;
 use super::open::OpenVault;
+use super::patience::Patience;
 use super::preview::preview;
+use super::rejections::rejected;
 use super::report::{Action, Report};
 use super::seal::SealedFile;
 use super::selection::Selection;
@@ -63,7 +65,11 @@ pub struct SyncOptions {
 pub fn sync(context: &Context<'_>, options: &SyncOptions) -> Result<Report> {
     let mut open = OpenVault::open(context, options.direction.name())?;
     let mut remote = open.connect(context)?;
-    sync_with(context, &mut open, remote.as_mut(), options)
+    let report = sync_with(context, &mut open, remote.as_mut(), options)?;
+    if !options.dry_run {
+        remember_carrier(context, remote.as_ref());
+    }
+    Ok(report)
 }
 
 /// As [`sync`], with everything open. The seam at which tests set faulty remotes.
@@ -95,10 +101,9 @@ pub fn sync_with(
             return Ok(report);
         }
         // Another machine was first. Everybody waits a little longer each time, and not all the same.
-        let jitter = u64::from(std::process::id() % 41);
-        context
-            .clock
-            .wait(Duration::from_millis(20 * u64::from(attempt + 1) + jitter));
+        if Patience::new(context).wait_for_race(attempt).is_err() {
+            context.check_stop()?;
+        }
     }
     Err(Error::new(
         Kind::Network,
@@ -270,7 +275,7 @@ impl OpenVault {
         match pushed {
             Push::Accepted => {}
             Push::LostRace => return Ok(false),
-            Push::Rejected(rejection) => return Err(rejected(remote, &rejection.said)),
+            Push::Rejected(rejection) => return Err(rejected(remote, &rejection)),
         }
         self.finish_push(&mut survey, &mut base, tip, commit, &sealing.files, &deleted)?;
         report.bytes_sent += bytes;
@@ -339,9 +344,4 @@ impl OpenVault {
             .map(|member| member.name)
             .collect())
     }
-}
-
-fn rejected(remote: &dyn Remote, reason: &str) -> Error {
-    Error::new(Kind::Network, format!("the remote {} refused the push: {reason}", remote.location()))
-        .hint("nothing is lost: what was sealed goes with the next push that it accepts; look at the host's rules for the repository")
 }

@@ -252,7 +252,7 @@ impl MirrorError {
                 "install Git, or let libgit2 do it: `csync config set transport libgit2`".into()
             }
             Self::Network { .. } => {
-                "check the network and the address, then run the command again: nothing was lost".into()
+                "nothing was lost: check the network and the address, then run the command again".into()
             }
             Self::Authentication { location, .. } if is_http(location) => {
                 "set up a Git credential helper (such as `gh auth setup-git`), or give a token in CSYNC_GIT_TOKEN".into()

@@ -22,6 +22,7 @@ mod doctor;
 mod documents;
 mod first_steps;
 mod formats;
+mod git_command;
 mod hostile_host;
 mod hosting;
 mod houses;

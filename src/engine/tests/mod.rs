@@ -2,6 +2,7 @@
 
 mod crashes;
 mod hostile;
+mod patience;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

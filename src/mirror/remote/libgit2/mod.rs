@@ -326,7 +326,7 @@ impl Remote for GitRemote<'_> {
 }
 
 /// Whether the address is one of SSH: all that is neither HTTP nor Git's own protocol.
-fn is_ssh(address: &str) -> bool {
+pub(super) fn is_ssh(address: &str) -> bool {
     let git = address
         .get(..6)
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("git://"));
