@@ -58,6 +58,7 @@
 //!
 //! let options = InitOptions {
 //!     url: None,
+//!     allow_public: false,
 //!     local: true,
 //!     device: "laptop".to_owned().try_into()?,
 //!     identity: None,

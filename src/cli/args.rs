@@ -123,12 +123,16 @@ pub enum Command {
 /// What `init` takes.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The Git repository that becomes, or already is, the vault: a path, file://, git://, https:// or ssh URL
+    /// The Git repository that becomes, or already is, the vault: a path, file://, git://, https:// or ssh URL, or github:NAME,
+    /// github:OWNER/NAME or gitlab:GROUP/NAME, which `gh` or `glab` looks up, and makes private where it does not exist
     #[arg(value_hint = ValueHint::Url, conflicts_with = "local")]
     pub url: Option<String>,
     /// Keep the vault in a repository in csync's own data folder
     #[arg(long)]
     pub local: bool,
+    /// Take a repository that others can read: the host shows them its sizes and times, not its contents
+    #[arg(long)]
+    pub allow_public: bool,
     /// This device's name in the vault [default: the host's name]
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,

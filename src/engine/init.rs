@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use super::context::Context;
 use super::founding::{found, join, open_remote_vault};
+use super::hosting;
 use super::open::{device_identity, read_identity};
 use crate::core::device::DeviceName;
 use crate::core::id::VaultId;
@@ -32,8 +33,10 @@ pub trait Passphrase {
 
 /// What the person asked for.
 pub struct InitOptions {
-    /// The remote; `None` with `local`.
+    /// The remote, or `github:NAME` or `gitlab:NAME`, which is made where it does not exist; `None` with `local`.
     pub url: Option<String>,
+    /// Take a repository that the host says others can read.
+    pub allow_public: bool,
     /// Make the remote a bare repository in the data folder.
     pub local: bool,
     /// This device's name.
@@ -80,8 +83,13 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
         )
         .hint("run `csync sync`; to start over, move the folders away that `csync config path` shows"));
     }
+    let mut made = None;
     let url = match (&options.url, options.local) {
-        (Some(url), false) => absolute(url)?,
+        (Some(url), false) => {
+            let resolved = hosting::resolve(context, url, options.allow_public)?;
+            made = resolved.made;
+            absolute(&resolved.url)?
+        }
         (None, true) => paths.embedded_remote().to_string_lossy().into_owned(),
         _ => {
             return Err(Error::new(Kind::Usage, "where is the vault?")
@@ -109,6 +117,11 @@ pub fn init(context: &Context<'_>, options: &InitOptions, passphrase: &mut dyn P
     let was_here = paths.state_dir.exists();
     let lock = Lock::acquire(&paths.state_dir, context.lock_wait, "init")?;
     let done = init_alone(context, options, passphrase, &url, settings);
+    if let (Err(_), Some(place)) = (&done, &made) {
+        context.questions.tell(&format!(
+            "The repository {place} stays, and is empty: run the same command again to use it."
+        ));
+    }
     if done.is_err() && !was_here {
         // A refused `init` leaves nothing behind, not even this.
         lock.discard();

@@ -14,6 +14,7 @@ mod doctor;
 mod fetch;
 mod founding;
 mod heads;
+mod hosting;
 mod init;
 mod items;
 mod merges;

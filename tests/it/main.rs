@@ -23,6 +23,7 @@ mod documents;
 mod first_steps;
 mod formats;
 mod hostile_host;
+mod hosting;
 mod houses;
 mod joining;
 mod looking;

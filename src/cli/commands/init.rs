@@ -32,7 +32,7 @@ pub fn run(shell: &Shell, arguments: InitArgs) -> Result<Option<Kind>> {
                 .hint("give the URL of an empty private Git repository, or --local to try csync without a server"));
         }
         let answer = prompter.text(
-            "URL of an empty private Git repository (empty: keep the vault on this machine only)",
+            "URL of an empty private Git repository, or github:NAME or gitlab:NAME (empty: keep the vault on this machine only)",
             Some(""),
             "give the URL, or --local",
         )?;
@@ -55,6 +55,7 @@ pub fn run(shell: &Shell, arguments: InitArgs) -> Result<Option<Kind>> {
         .map_err(|why| Error::new(Kind::Usage, why.to_string()).hint("give another one with --device NAME"))?;
     let options = InitOptions {
         url,
+        allow_public: arguments.allow_public,
         local,
         device,
         identity: arguments.identity.map(|file| shell.environment.resolve(&file)),

@@ -56,6 +56,7 @@ impl Home {
     pub fn join(&self, remote: &Path, device: &str, identity: Option<PathBuf>) {
         let options = InitOptions {
             url: Some(remote.to_str().unwrap().to_owned()),
+            allow_public: false,
             local: false,
             device: device.to_owned().try_into().unwrap(),
             identity,

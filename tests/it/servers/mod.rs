@@ -5,17 +5,20 @@
 //! refuse what the hosts refuse. The programs are installed by `scripts/test`.
 
 mod agent;
-mod certificates;
+pub mod certificates;
 mod daemon;
 pub mod faults;
 pub mod hooks;
 pub mod https;
 mod listening;
-mod process;
+pub mod process;
 mod proxy;
-pub mod ssh;
+mod ssh;
+pub mod ssh_client;
 
+mod person;
 mod themselves;
+mod themselves_broken;
 
 pub use agent::Agent;
 pub use daemon::Daemon;
@@ -26,6 +29,7 @@ pub use process::{Running, wait_until, write_script};
 pub use proxy::ConnectProxy;
 pub use ssh::Ssh;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::machines::git;
@@ -46,10 +50,10 @@ fn bare(path: PathBuf) -> PathBuf {
                 name,
             ],
         );
-        for setting in ["http.receivepack true", "receive.autogc false", "gc.auto 0"] {
-            let (key, value) = setting.split_once(' ').unwrap();
-            git(&path, &["config", key, value]);
-        }
+        let mut config = std::fs::File::options().append(true).open(path.join("config")).unwrap();
+        config
+            .write_all(b"[http]\n\treceivepack = true\n[receive]\n\tautogc = false\n[gc]\n\tauto = 0\n")
+            .unwrap();
     }
     path
 }

@@ -1,18 +1,15 @@
 //! OpenSSH's sshd, for Git.
 
 use std::cell::{Cell, RefCell};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use super::process::{Running, program, run, start_server, start_server_at, text, write_script};
+use super::process::{Running, program, run, start_server, start_server_at, text};
+use super::ssh_client::{PASSPHRASE, client_keys, ssh_folder};
 use crate::machines::{Machine, git};
-
-/// The passphrase of the encrypted key.
-const PASSPHRASE: &str = "correct horse";
 
 /// The server. Who has one of its client keys may do all, as the user who runs the tests.
 pub struct Ssh {
@@ -219,29 +216,6 @@ impl Ssh {
     }
 }
 
-/// A machine's `~/.ssh`, made with what [`Ssh::install_for`] says about `~`.
-pub fn ssh_folder(machine: &mut Machine) -> PathBuf {
-    let folder = machine.home.join(".ssh");
-    let mut maker = std::fs::DirBuilder::new();
-    maker.recursive(true).mode(0o700).create(&folder).unwrap();
-    let home = folder.display();
-    let rest = format!(
-        "Include {home}/config\nHost *\n  UserKnownHostsFile {home}/known_hosts\n  GlobalKnownHostsFile /dev/null\n"
-    ) + &["ed25519", "ecdsa", "rsa"]
-        .map(|kind| format!("  IdentityFile {home}/id_{kind}\n"))
-        .concat();
-    std::fs::write(folder.join("as_home"), rest).unwrap();
-    let programs = machine.home.join("programs");
-    let ssh = program("ssh");
-    write_script(
-        &programs.join("ssh"),
-        &format!("#!/bin/sh\nexec {} -F {home}/as_home \"$@\"\n", ssh.display()),
-    );
-    let path = std::env::var("PATH").unwrap();
-    machine.set("PATH", format!("{}:{path}", programs.display()));
-    folder
-}
-
 /// What stands before a key that may read.
 const READ_ONLY: &str = r#"case $SSH_ORIGINAL_COMMAND in
   "git-upload-pack "* | "git upload-pack "*) exec sh -c "$SSH_ORIGINAL_COMMAND" ;;
@@ -249,32 +223,6 @@ esac
 echo "ERROR: The key you are authenticating with has been marked as read only." >&2
 exit 1
 "#;
-
-/// The private and public client keys with their names, made once per test program.
-fn client_keys() -> &'static [(String, Vec<u8>)] {
-    static MADE: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let mut keys = Vec::new();
-        for (name, passphrase) in [
-            ("client", ""),
-            ("encrypted", PASSPHRASE),
-            ("reader", ""),
-            ("stranger", ""),
-        ] {
-            // One round: what is stolen from here is worth nothing.
-            let arguments = [
-                "-q", "-t", "ed25519", "-a", "1", "-N", passphrase, "-C", name, "-f", name,
-            ];
-            run(folder.path(), "ssh-keygen", &arguments);
-            for name in [name.to_owned(), format!("{name}.pub")] {
-                let content = std::fs::read(folder.path().join(&name)).unwrap();
-                keys.push((name, content));
-            }
-        }
-        keys
-    })
-}
 
 /// The private host keys of a generation.
 fn host_keys(folder: &Path, types: &[&str], generation: usize) -> Vec<PathBuf> {

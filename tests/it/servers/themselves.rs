@@ -1,103 +1,9 @@
 //! The servers hold what they promise: shown with the plain `git` command.
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-use tempfile::TempDir;
-
 use super::https::{ALICE, BOB, TOKEN};
-use super::{
-    Agent, At, ConnectProxy, Daemon, Direction, Fault, FaultProxy, Https, Instead, Refusal, Running, Ssh, hooks,
-    wait_until,
-};
-use crate::machines::{Machine, git, git_command};
-
-/// Somebody with a repository of one commit, and with nothing of the machine that the tests run on.
-struct Person {
-    folder: TempDir,
-    variables: Vec<(&'static str, String)>,
-}
-
-impl Person {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        git(folder.path(), &["init", "--quiet", "--initial-branch=main", "."]);
-        let person = Self {
-            folder,
-            variables: Vec::new(),
-        };
-        person.commit("one", 1000);
-        person
-    }
-
-    /// Somebody who trusts the server's authority.
-    fn trusting(https: &Https) -> Self {
-        Self::new().with("GIT_SSL_CAINFO", https.ca().display())
-    }
-
-    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.variables.push((name, value.to_string()));
-        self
-    }
-
-    /// A file of so many bytes that do not compress.
-    fn commit(&self, name: &str, size: usize) {
-        let mut bytes = vec![0; size];
-        let mut state = 88_172_645_463_325_252_u64;
-        for byte in &mut bytes {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            *byte = state as u8;
-        }
-        std::fs::write(self.folder.path().join(name), bytes).unwrap();
-        git(self.folder.path(), &["add", "."]);
-        git(self.folder.path(), &["commit", "--quiet", "--message", name]);
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let like_this = git_command(self.folder.path(), arguments);
-        let mut command = Command::new("git");
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_clear()
-            .envs(like_this.get_envs().filter_map(|(name, value)| Some((name, value?))))
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", self.folder.path())
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn git(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    #[track_caller]
-    fn ok(&self, arguments: &[&str]) {
-        let output = self.git(arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// What git said when it failed.
-    #[track_caller]
-    fn fails(&self, arguments: &[&str]) -> String {
-        let output = self.git(arguments);
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success(), "git {} worked: {told}", arguments.join(" "));
-        told
-    }
-
-    fn tip(&self) -> String {
-        git(self.folder.path(), &["rev-parse", "HEAD"])
-    }
-}
-
-fn main_of(repository: &Path) -> String {
-    git(repository, &["rev-parse", "main"])
-}
+use super::person::{Person, main_of};
+use super::{Agent, ConnectProxy, Daemon, Https, Refusal, Ssh, hooks};
+use crate::machines::Machine;
 
 #[test]
 fn https_knows_who_may_and_logs_it() {
@@ -129,6 +35,8 @@ fn https_knows_who_may_and_logs_it() {
     );
     let told = person.fails(&["push", &https.url(Some(BOB), "repo.git"), "main:other"]);
     assert!(told.contains("403"), "{told}");
+    let refused = https.requests().pop().unwrap();
+    assert_eq!((refused.status, refused.path.as_str()), (403, "/repo.git/info/refs"));
     person.fails(&["ls-remote", &https.url(Some(("alice", "wrong")), "repo.git")]);
     person.fails(&["ls-remote", &https.url(None, "repo.git")]);
     person.ok(&["ls-remote", &https.url(None, "open/repo.git")]);
@@ -153,42 +61,6 @@ fn https_has_odd_places() {
     person.commit("large", 200_000);
     let told = person.fails(&["push", &https.url(Some(ALICE), "small/repo.git"), "main"]);
     assert!(told.contains("413"), "{told}");
-}
-
-#[test]
-fn https_answers_otherwise_when_told_to() {
-    let https = Https::start();
-    let bare = https.bare("repo.git");
-    let url = https.url(Some(ALICE), "repo.git");
-    let person = Person::trusting(&https);
-    https.busy(2);
-    for _ in 0..2 {
-        let told = person.fails(&["push", &url, "main"]);
-        assert!(told.contains("503"), "{told}");
-    }
-    person.ok(&["push", &url, "main"]);
-
-    for instead in [
-        Instead::DoneStatus(502),
-        Instead::DoneClosed,
-        Instead::DoneHalf,
-        Instead::Closed,
-        Instead::RetryAfter(429, 1),
-    ] {
-        let (before, name) = (main_of(&bare), format!("{instead:?}"));
-        person.commit(&name, 2_000_000);
-        https.next(At::Push, 1, instead);
-        person.fails(&["push", &url, "main"]);
-        let is_done = matches!(
-            instead,
-            Instead::DoneStatus(_) | Instead::DoneClosed | Instead::DoneHalf
-        );
-        let expected = if is_done { person.tip() } else { before };
-        assert_eq!(main_of(&bare), expected, "{name}");
-    }
-    https.next(At::Fetch, 1, Instead::Status(500));
-    person.fails(&["fetch", &url]);
-    person.ok(&["push", &url, "main"]);
 }
 
 #[test]
@@ -264,75 +136,12 @@ fn a_daemon_serves_and_a_repository_refuses_in_the_words_of_the_hosts() {
     }
     hooks::allow(&bare);
     hooks::limit_packs(&bare, 10_000);
-    let told = person.fails(&["push", &url, "main"]);
-    assert!(told.contains("pack exceeds maximum allowed size"), "{told}");
+    // It closes in the middle: what it says about that may not be heard.
+    person.fails(&["push", &url, "main"]);
+    assert_ne!(main_of(&bare), person.tip());
     hooks::limit_packs(&bare, 1_000_000);
     hooks::refuse(&bare, Refusal::LargeFiles(100_000));
     person.ok(&["push", &url, "main"]);
-}
-
-#[test]
-fn a_proxy_breaks_what_it_is_told_to_break() {
-    let https = Https::start();
-    let bare = https.bare("repo.git");
-    let proxy = FaultProxy::start(https.port());
-    let url = https.url_through(proxy.port(), Some(ALICE), "repo.git");
-    let person = Person::trusting(&https);
-    person.commit("large", 3_000_000);
-    let push = ["push", &url, "main"];
-    let direction = Direction::ToServer;
-    let bytes = 1_000_000;
-    for fault in [
-        Fault::CutAfter { direction, bytes },
-        Fault::ResetAfter { direction, bytes },
-    ] {
-        proxy.set(fault);
-        let before = proxy.bytes(direction);
-        let told = person.fails(&push);
-        // Once it was cut, git may open another connection and find that it cannot begin again.
-        let passed = proxy.bytes(direction) - before;
-        assert!((bytes..bytes + 100_000).contains(&passed), "{fault:?}: {passed} {told}");
-    }
-    proxy.set(Fault::CutAfter {
-        direction: Direction::ToClient,
-        bytes: 500,
-    });
-    person.fails(&push);
-    proxy.set(Fault::Refuse);
-    let connections = proxy.connections();
-    person.fails(&push);
-    assert_eq!(proxy.connections(), connections);
-    assert_eq!(git(&bare, &["for-each-ref"]), "");
-
-    proxy.set(Fault::None);
-    proxy.on_connection(connections + 1, Fault::ResetAfter { direction, bytes: 0 });
-    person.fails(&push);
-    person.ok(&push);
-    assert_eq!(main_of(&bare), person.tip());
-}
-
-#[test]
-fn a_proxy_falls_silent() {
-    let daemon = Daemon::start();
-    let bare = daemon.bare("repo.git");
-    let proxy = FaultProxy::start(daemon.port());
-    let url = format!("git://127.0.0.1:{}/repo.git", proxy.port());
-    let person = Person::new();
-    person.commit("large", 3_000_000);
-    proxy.set(Fault::Stall);
-    let mut waiting = Running::start(person.command(&["ls-remote", &url]));
-    wait_until("a connection", || proxy.connections() == 1);
-    assert!(waiting.runs());
-
-    let (direction, bytes) = (Direction::ToServer, 1_000_000);
-    proxy.set(Fault::StallAfter { direction, bytes });
-    let mut stalled = Running::start(person.command(&["push", &url, "main"]));
-    wait_until("half a push", || proxy.bytes(direction) == bytes);
-    assert!(stalled.runs() && waiting.runs());
-    assert_eq!(git(&bare, &["for-each-ref"]), "");
-    drop(proxy);
-    assert_ne!(waiting.code(), Some(0));
-    assert_ne!(stalled.code(), Some(0));
 }
 
 #[test]
