@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::machines::{Machine, TwoMachines, files_below};
-use crate::servers::{Agent, Ssh};
+use crate::roads::{Road, Server};
+use crate::servers::{Agent, Fault, Ssh};
 
 /// What the doctor finds on a machine.
 struct Visit {
@@ -384,4 +385,33 @@ fn ssh_is_looked_at_key_host_and_agent() {
     assert_eq!(ask(&carol).level("ssh.config"), "error");
     carol.set("CSYNC_TRANSPORT", "auto");
     assert_eq!(ask(&carol).level("ssh.config"), "ok");
+}
+
+#[test]
+fn a_remote_on_a_network_is_found_well_or_told_why_not() {
+    for road in [Road::https("auto"), Road::ssh("auto"), Road::ssh("git")] {
+        let ana = road.joined("ana");
+        ana.write("CLAUDE.md", "Be brief.\n");
+        ana.sync();
+        let well = Visit::to(&ana);
+        assert_eq!((well.code, well.bad()), (0, vec![]), "{:#?}", well.findings);
+
+        road.breaks(Fault::Refuse);
+        let visit = Visit::to(&ana);
+        assert_eq!((visit.code, visit.bad()), (1, vec!["remote.reached"]));
+        road.mends();
+
+        match &road.server {
+            Server::Ssh(server) => {
+                std::fs::copy(server.read_only_key(), ana.home.join(".ssh/id_ed25519")).unwrap();
+                assert_eq!(Visit::to(&ana).bad(), ["remote.writable"]);
+                std::fs::write(ana.home.join(".ssh/known_hosts"), "").unwrap();
+                assert_eq!(Visit::to(&ana).bad(), ["remote.reached", "ssh.host"]);
+            }
+            _ => {
+                let ana = Machine::new("ana", ana.home.clone());
+                assert_eq!(Visit::to(&ana).bad(), ["remote.reached", "https.sign_in"]);
+            }
+        }
+    }
 }

@@ -795,12 +795,14 @@ fn the_remote_is_shown_and_tested_in_a_few_lines() {
     Usage: csync remote set-url [OPTIONS] <URL>
 
     Arguments:
-      <URL>  The new address
+      <URL>  The new address, as `csync init` takes it; github:NAME and gitlab:NAME are made, private
 
     Options:
           --push              Send the whole history there where the new repository is empty or lags
                               behind
           --no-test           Only write the address down, without looking what is there
+          --allow-public      Take a repository that others can read: the host shows them its sizes and
+                              times, not its contents
           --transport <WHAT>  What talks to the remote: auto, libgit2 or git (the git command) [default:
                               the setting `transport`]
           --json              Print the outcome as JSON

@@ -36,9 +36,10 @@ pub fn run(shell: &Shell, command: RemoteCommand) -> Result<Option<Kind>> {
             url,
             push,
             no_test,
+            allow_public,
             json,
             ..
-        } => set_url(shell, url, push, no_test, json),
+        } => set_url(shell, url, push, (no_test, allow_public), json),
     }
 }
 
@@ -56,7 +57,13 @@ fn outcome(found: &Examination, elsewhere: bool) -> Option<Kind> {
     }
 }
 
-fn set_url(shell: &Shell, url: String, push: bool, no_test: bool, as_json: bool) -> Result<Option<Kind>> {
+fn set_url(
+    shell: &Shell,
+    url: String,
+    push: bool,
+    (no_test, allow_public): (bool, bool),
+    as_json: bool,
+) -> Result<Option<Kind>> {
     const ANSWERS: [Choice; 2] = [Choice { key: 'y', label: "yes" }, Choice { key: 'n', label: "no" }];
     let prompter = shell.prompter.as_ref();
     let mut ask = |holds: &Holds, missing: usize| {
@@ -75,6 +82,7 @@ fn set_url(shell: &Shell, url: String, push: bool, no_test: bool, as_json: bool)
     let options = MoveOptions {
         url,
         no_test,
+        allow_public,
         push: &mut ask,
     };
     let moved = engine::set_url(&shell.context(as_json), options)?;
