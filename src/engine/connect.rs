@@ -3,21 +3,49 @@
 use std::sync::Arc;
 
 use super::context::Context;
+use super::patience::Patient;
 use crate::config::Config;
+use crate::core::transport::Transport;
 use crate::error::Result;
 pub use crate::mirror::relay_credential;
-use crate::mirror::{self, Network, Remote};
+use crate::mirror::{self, Carrier, Network, Remote};
+use crate::state::Switched;
 
 /// Connects to the remote at `url`, which is contacted at its first use.
 ///
 /// # Errors
 /// A URL that cannot be used.
 pub fn connect<'a>(context: &Context<'a>, url: &str) -> Result<Box<dyn Remote + 'a>> {
-    Ok(mirror::connect(url, &network(context))?)
+    let mut remote = mirror::connect(url, &network(context, None))?;
+    // Nothing was contacted yet: the remote is only asked what it is called.
+    if context.config.transport == Transport::Auto
+        && let Some(switched) = Switched::read(&context.paths.state_dir)
+        && switched.remote == remote.location()
+    {
+        tracing::debug!("the git command talks to {} since {}", switched.remote, switched.since);
+        remote = mirror::connect(url, &network(context, Some(switched.because)))?;
+    }
+    Ok(Box::new(Patient::new(context, remote)))
 }
 
-/// The world around a remote.
-pub(super) fn network<'a>(context: &Context<'a>) -> Network<'a> {
+/// Remembers for the next run that the git command had to be taken up for `remote`, where it was. To be called after a use that
+/// succeeded.
+pub fn remember_carrier(context: &Context<'_>, remote: &dyn Remote) {
+    let Carrier::Git { because: Some(because) } = remote.carrier() else {
+        return;
+    };
+    let known = Switched::read(&context.paths.state_dir);
+    if known.is_some_and(|known| known.remote == remote.location() && known.because == because) {
+        return;
+    }
+    let switched = Switched::new(remote.location(), because, context.time_text());
+    if let Err(error) = switched.write(&context.paths.state_dir) {
+        tracing::warn!("the next run will try libgit2 first again: {error}");
+    }
+}
+
+/// The world around a remote. `switched`: why an earlier run took up the git command for it.
+pub(super) fn network<'a>(context: &Context<'a>, switched: Option<String>) -> Network<'a> {
     let environment = &context.environment;
     Network {
         transport: context.config.transport,
@@ -33,7 +61,7 @@ pub(super) fn network<'a>(context: &Context<'a>) -> Network<'a> {
         questions: context.questions,
         progress: context.progress,
         stop: context.stop,
-        switched: None,
+        switched,
     }
 }
 

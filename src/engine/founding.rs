@@ -6,6 +6,7 @@ use super::context::Context;
 use super::fetch::verify_history;
 use super::init::{InitOptions, Passphrase};
 use super::open::{unwrap_with_identity, vault_id, wraps};
+use super::rejections::rejected;
 use crate::core::id::{CommitId, Generation, KeyId, TreeId, VaultId};
 use crate::error::{Error, Kind, Result};
 use crate::mirror::{Entry, Mirror, Pointer, Push, Put, Remote, TreeEdit};
@@ -151,11 +152,7 @@ pub(super) fn found(
             );
         }
         Push::Rejected(rejection) => {
-            return Err(Error::new(
-                Kind::Network,
-                format!("the remote {} refused the push: {}", remote.location(), rejection.said),
-            )
-            .hint("look at the host's rules for the repository"));
+            return Err(rejected(remote, &rejection));
         }
     }
     mirror.set(Pointer::Tip, None, commit)?;
@@ -208,11 +205,7 @@ pub(super) fn join(
                 return Ok((vault, members));
             }
             Push::Rejected(rejection) => {
-                return Err(Error::new(
-                    Kind::Network,
-                    format!("the remote {} refused the push: {}", remote.location(), rejection.said),
-                )
-                .hint("joining adds this device to the vault's members, so the repository must allow pushes"));
+                return Err(rejected(remote, &rejection));
             }
             Push::LostRace => {
                 tip = remote.fetch(mirror)?.ok_or_else(|| {

@@ -187,6 +187,7 @@ fn init_alone(
     std::fs::rename(&scratch.0, paths.mirror()).map_err(|source| cannot_place(&paths.mirror(), source))?;
     settings.push(("vault", vec![vault.to_string()]));
     super::settings::write(context, &settings)?;
+    super::connect::remember_carrier(context, remote.as_ref());
     Ok(Initialised {
         vault,
         remote: remote.location(),

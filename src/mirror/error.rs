@@ -252,7 +252,7 @@ impl MirrorError {
                 "install Git, or let libgit2 do it: `csync config set transport libgit2`".into()
             }
             Self::Network { .. } => {
-                "check the network and the address, then run the command again: nothing was lost".into()
+                "nothing was lost: check the network and the address, then run the command again".into()
             }
             Self::Authentication { .. } => {
                 "load the key into the SSH agent (`ssh-add`), set up a Git credential helper, or set CSYNC_GIT_TOKEN"

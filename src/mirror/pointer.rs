@@ -18,15 +18,22 @@ pub enum Pointer {
     Base,
     /// What the last fetch brought, not yet verified. All its objects are there.
     Incoming,
+    /// The newest of the commits that were sealed here and are not known to be at the remote. Its history goes back to
+    /// [`Pointer::Tip`].
+    Outgoing,
 }
 
 impl Pointer {
+    /// All of them.
+    pub(super) const ALL: [Self; 4] = [Self::Tip, Self::Base, Self::Incoming, Self::Outgoing];
+
     /// The reference that holds it.
     pub(super) const fn reference(self) -> &'static str {
         match self {
             Self::Tip => "refs/heads/main",
             Self::Base => "refs/csync/base",
             Self::Incoming => "refs/csync/incoming",
+            Self::Outgoing => "refs/csync/outgoing",
         }
     }
 }

@@ -247,8 +247,12 @@ fn a_remote_that_is_away_or_emptied_is_found() {
     let away = two.folder.path().join("away.git");
     std::fs::rename(&two.remote, &away).unwrap();
     let visit = Visit::to(&carol);
-    assert_eq!((visit.code, visit.level("remote.reached")), (1, "error"));
+    assert_eq!((visit.code, visit.bad()), (1, vec!["remote.reached"]));
+    carol.write("CLAUDE.md", "Be brief, also when alone.\n");
+    carol.csync(&["sync"]).fails(16);
+    assert_eq!(Visit::to(&carol).bad(), ["remote.reached", "sync.outgoing"]);
     std::fs::rename(&away, &two.remote).unwrap();
+    mends(&carol, "sync.outgoing", "warning");
 
     std::fs::remove_file(two.remote.join("refs/heads/main")).unwrap();
     mends(&carol, "remote.vault", "error");

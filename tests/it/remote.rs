@@ -233,6 +233,26 @@ fn nothing_is_left_behind_at_the_old_address() {
 }
 
 #[test]
+fn what_is_sealed_and_waits_goes_to_the_new_address_with_the_next_sync() {
+    let two = synced();
+    let ana = &two.ana;
+    let new = copy(&two, "new.git");
+    std::fs::rename(&two.remote, two.folder.path().join("away.git")).unwrap();
+    ana.write("CLAUDE.md", "Be brief, also when alone.\n");
+    ana.csync(&["sync"]).fails(16);
+
+    assert_eq!(
+        holds(&ana.csync(&["remote", "test", &new, "--json"]).ok()),
+        "this vault"
+    );
+    ana.csync(&["remote", "set-url", &new]).ok();
+    let before = tip(&new);
+    ana.sync();
+    assert_ne!(tip(&new), before);
+    assert_eq!(Path::new(&new), Path::new(&remote_of(ana)));
+}
+
+#[test]
 fn another_vault_and_another_history_are_refused() {
     let two = synced();
     let (ana, bob) = (&two.ana, &two.bob);

@@ -97,7 +97,8 @@ fn move_to(context: &Context<'_>, options: MoveOptions<'_>, url: &str) -> Result
                     .hint("give this account or key the right to push there, then run the command again"),
             );
         }
-        let (seen, _) = open.tip()?;
+        // What is sealed and waits goes with the next sync.
+        let seen = open.seen()?;
         let missing = match holds {
             Holds::Nothing => open.mirror.history(seen, None)?.len(),
             Holds::Older { commits } => commits,

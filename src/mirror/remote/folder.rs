@@ -80,7 +80,12 @@ impl Remote for PathRemote {
         tracing::debug!("sending commit {new} to {}", self.location());
         let target = open_bare(&self.folder)?;
         let expected = expected.map(oid);
-        if self.tip(&target)? != expected {
+        let tip = self.tip(&target)?;
+        // A push that was cut had arrived.
+        if tip == Some(oid(new)) {
+            return Ok(Push::Accepted);
+        }
+        if tip != expected {
             return Ok(Push::LostRace);
         }
         let known: Vec<Oid> = expected.into_iter().collect();
