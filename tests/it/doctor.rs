@@ -1,6 +1,5 @@
 //! `csync doctor`: each thing is broken on purpose; the doctor finds it, and what it names mends it.
 
-use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -64,10 +63,16 @@ fn shell(machine: &Machine, line: &str) -> (i32, String) {
     let csync = Path::new(env!("CARGO_BIN_EXE_csync"));
     let mut command = Command::new("sh");
     command.arg("-c").arg(line).env_clear().current_dir(&machine.home);
+    let mut path = csync.parent().unwrap().as_os_str().to_owned();
     for (name, value) in machine.command(&[]).get_envs() {
-        command.env(name, value.unwrap_or_default());
+        let value = value.unwrap_or_default();
+        if name == "PATH" {
+            path.push(":");
+            path.push(value);
+        } else {
+            command.env(name, value);
+        }
     }
-    let path = [csync.parent().unwrap().as_os_str(), &std::env::var_os("PATH").unwrap()].join(OsStr::new(":"));
     let output = command.env("PATH", path).stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     (output.status.code().unwrap_or(-1), said)
@@ -248,11 +253,7 @@ fn a_remote_that_is_away_or_emptied_is_found() {
     std::fs::rename(&two.remote, &away).unwrap();
     let visit = Visit::to(&carol);
     assert_eq!((visit.code, visit.bad()), (1, vec!["remote.reached"]));
-    carol.write("CLAUDE.md", "Be brief, also when alone.\n");
-    carol.csync(&["sync"]).fails(16);
-    assert_eq!(Visit::to(&carol).bad(), ["remote.reached", "sync.outgoing"]);
     std::fs::rename(&away, &two.remote).unwrap();
-    mends(&carol, "sync.outgoing", "warning");
 
     std::fs::remove_file(two.remote.join("refs/heads/main")).unwrap();
     mends(&carol, "remote.vault", "error");
@@ -403,7 +404,11 @@ fn a_remote_on_a_network_is_found_well_or_told_why_not() {
         road.breaks(Fault::Refuse);
         let visit = Visit::to(&ana);
         assert_eq!((visit.code, visit.bad()), (1, vec!["remote.reached"]));
+        ana.write("CLAUDE.md", "Be brief, also when alone.\n");
+        ana.csync(&["sync"]).fails(16);
+        assert_eq!(Visit::to(&ana).bad(), ["remote.reached", "sync.outgoing"]);
         road.mends();
+        mends(&ana, "sync.outgoing", "warning");
 
         match &road.server {
             Server::Ssh(server) => {

@@ -234,22 +234,21 @@ fn nothing_is_left_behind_at_the_old_address() {
 
 #[test]
 fn what_is_sealed_and_waits_goes_to_the_new_address_with_the_next_sync() {
-    let two = synced();
-    let ana = &two.ana;
-    let new = copy(&two, "new.git");
-    std::fs::rename(&two.remote, two.folder.path().join("away.git")).unwrap();
+    let (old, new) = (Road::daemon("auto"), Road::daemon("auto"));
+    let ana = old.joined("ana");
+    ana.write("CLAUDE.md", "Be brief.\n");
+    ana.sync();
+    let tip = old.tip();
+    old.breaks(Fault::Refuse);
     ana.write("CLAUDE.md", "Be brief, also when alone.\n");
     ana.csync(&["sync"]).fails(16);
 
-    assert_eq!(
-        holds(&ana.csync(&["remote", "test", &new, "--json"]).ok()),
-        "this vault"
-    );
-    ana.csync(&["remote", "set-url", &new]).ok();
-    let before = tip(&new);
+    let moved = ana.csync(&["remote", "set-url", &new.url(), "--push"]).ok();
+    assert!(moved.stderr.contains("could not be asked"), "{}", moved.stderr);
+    assert_eq!(new.tip(), tip, "what is verified moves");
+    assert_eq!(holds(&ana.csync(&["remote", "test", "--json"]).ok()), "this vault");
     ana.sync();
-    assert_ne!(tip(&new), before);
-    assert_eq!(Path::new(&new), Path::new(&remote_of(ana)));
+    assert_ne!(new.tip(), tip, "and what waited follows");
 }
 
 #[test]
