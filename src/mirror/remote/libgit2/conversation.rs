@@ -109,9 +109,12 @@ impl<'c, 'n> Conversation<'c, 'n> {
             self.advance(&self.received, now);
             !self.network.is_stopped()
         });
-        callbacks.push_transfer_progress(|objects, _, bytes| {
+        callbacks.push_transfer_progress(|objects, all, bytes| {
             self.advance(&self.sent, (objects as u64, bytes as u64));
-            self.unwind_when_stopped();
+            // The last word comes when the server has answered: that is not thrown away.
+            if objects < all {
+                self.unwind_when_stopped();
+            }
         });
         callbacks.pack_progress(|_, _, _| self.unwind_when_stopped());
         // What the server's hooks print: often the only text that says why.
