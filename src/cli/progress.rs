@@ -97,11 +97,16 @@ impl<T: Fn() -> ProgressDrawTarget + Sync> Progress for Bars<T> {
     }
 
     fn aside(&self, what: &mut dyn FnMut()) {
-        // Not under the lock: what is done may take as long as a person thinks, or report progress itself.
-        let bar = self.shown().as_ref().map(|shown| shown.bar.clone());
-        match bar {
-            Some(bar) => bar.suspend(what),
-            None => what(),
+        // The bar is locked while it is suspended. It is taken away meanwhile, so that what is done may take as long as a person
+        // thinks, tell of progress, which is then not shown, and step aside itself.
+        let Some(shown) = self.shown().take() else {
+            what();
+            return;
+        };
+        shown.bar.suspend(what);
+        let mut now = self.shown();
+        if now.is_none() {
+            *now = Some(shown);
         }
     }
 }
@@ -187,6 +192,21 @@ mod tests {
         assert!(drawn.contains("2.00 MiB of 4.00 MiB"), "{drawn}");
         assert!(drawn.ends_with("600 of 1,200 files"), "{drawn}");
         assert!(bars.shown().is_none());
+    }
+
+    #[test]
+    fn what_is_done_aside_may_report_and_step_aside_itself() {
+        let bars = Bars::on(|| ProgressDrawTarget::term_like(Box::new(Recorder::default())));
+        bars.begin(Phase::Receive, 10, 0);
+        bars.advance(1, 0);
+        let mut done = false;
+        bars.aside(&mut || {
+            bars.advance(1, 0);
+            bars.aside(&mut || done = true);
+        });
+        bars.advance(2, 0);
+        assert!(done);
+        assert_eq!(bars.shown().as_ref().unwrap().done, 3);
     }
 
     #[test]

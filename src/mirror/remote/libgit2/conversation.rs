@@ -20,7 +20,7 @@ const LONGEST_SAYING: usize = 1_000;
 const LONGEST_DETAIL: usize = 600;
 
 /// What libgit2 says when the connection below TLS is of no use any more.
-const TLS_BROKE: &str = "SSL error: syscall failure";
+const TLS_BROKE: &[&str] = &["SSL error: syscall failure", "SSL error: unknown error"];
 
 /// See the module.
 pub(super) struct Conversation<'c, 'n> {
@@ -109,9 +109,12 @@ impl<'c, 'n> Conversation<'c, 'n> {
             self.advance(&self.received, now);
             !self.network.is_stopped()
         });
-        callbacks.push_transfer_progress(|objects, _, bytes| {
+        callbacks.push_transfer_progress(|objects, all, bytes| {
             self.advance(&self.sent, (objects as u64, bytes as u64));
-            self.unwind_when_stopped();
+            // The last word comes when the server has answered: that is not thrown away.
+            if objects < all {
+                self.unwind_when_stopped();
+            }
         });
         callbacks.pack_progress(|_, _, _| self.unwind_when_stopped());
         // What the server's hooks print: often the only text that says why.
@@ -208,7 +211,9 @@ impl<'c, 'n> Conversation<'c, 'n> {
                     detail: why_refused(&detail, self.certificate.borrow().as_deref()),
                 }
             }
-            (_, ErrorClass::Os | ErrorClass::Ssl | ErrorClass::Net) if detail.starts_with(TLS_BROKE) => {
+            (_, ErrorClass::Os | ErrorClass::Ssl | ErrorClass::Net)
+                if TLS_BROKE.iter().any(|start| detail.starts_with(start)) =>
+            {
                 failure::understand(location, self.how_tls_broke(detail))
             }
             // This is how libgit2 says that the line went dead just then.

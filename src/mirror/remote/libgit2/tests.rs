@@ -341,6 +341,55 @@ fn p5_objects_that_a_mirror_lost_are_fetched_again() {
     );
 }
 
+/// Counts what it is told of, and asks to stop at the first word.
+struct Stopper {
+    stop: std::sync::atomic::AtomicBool,
+    bytes: std::sync::atomic::AtomicU64,
+}
+
+impl crate::core::progress::Progress for Stopper {
+    fn begin(&self, _: crate::core::progress::Phase, _: u64, _: u64) {}
+    fn advance(&self, _: u64, bytes: u64) {
+        use std::sync::atomic::Ordering::SeqCst;
+        self.bytes.fetch_add(bytes, SeqCst);
+        self.stop.store(true, SeqCst);
+    }
+    fn end(&self) {}
+}
+
+#[test]
+fn p20_a_signal_ends_a_fetch_and_a_push() {
+    let Served {
+        bench,
+        daemon,
+        repository,
+    } = served();
+    let url = daemon.url("vault.git");
+    let one = commit(&bench.mirror, None, &[("a", &noise(1, 4 << 20))]);
+    connect(&url).unwrap().push(&bench.mirror, None, one).unwrap();
+    let stopper = Stopper {
+        stop: std::sync::atomic::AtomicBool::new(false),
+        bytes: std::sync::atomic::AtomicU64::new(0),
+    };
+    let mut network = Network::quiet(bench.path("home"));
+    network.progress = &stopper;
+    network.stop = &stopper.stop;
+    let mut remote = GitRemote::new(url, network);
+    let other = bench.other("other");
+    let error = remote.fetch(&other).unwrap_err();
+    assert!(matches!(error, MirrorError::Interrupted { .. }), "{error:?}");
+    assert!(stopper.bytes.load(std::sync::atomic::Ordering::SeqCst) < 4 << 20);
+    assert_eq!(other.get(Pointer::Incoming).unwrap(), None);
+    // The wish still stands when the next push begins.
+    let two = commit(&bench.mirror, Some(one), &[("a", &noise(2, 1 << 20))]);
+    let error = remote.push(&bench.mirror, Some(one), two).unwrap_err();
+    assert!(matches!(error, MirrorError::Interrupted { .. }), "{error:?}");
+    assert_eq!(git(&repository, &["rev-parse", "main"]).trim(), one.to_string());
+    // Both can be done again.
+    stopper.stop.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(remote.push(&bench.mirror, Some(one), two).unwrap(), Push::Accepted);
+}
+
 #[test]
 fn p8_no_refspec_forces() {
     assert!(!refspec(CommitId([1; 20])).contains('+'));
