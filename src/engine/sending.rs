@@ -31,6 +31,8 @@ struct Sealed {
     deleted: BTreeSet<LogicalPath>,
     /// The bytes of each commit.
     bytes: BTreeMap<CommitId, u64>,
+    /// Where the base stood before.
+    old_base: Option<CommitId>,
 }
 
 /// What became of pushing what waits.
@@ -92,7 +94,10 @@ impl OpenVault {
         report: &mut Report,
     ) -> Result<Sealed> {
         let (mut tip, mut tip_tree) = self.tip()?;
-        let mut sealed = Sealed::default();
+        let mut sealed = Sealed {
+            old_base: self.mirror.get(Pointer::Base)?,
+            ..Sealed::default()
+        };
         let deleted: Vec<LogicalPath> = steps
             .steps
             .values()
@@ -220,8 +225,12 @@ impl OpenVault {
                     return Ok(Sent::Again);
                 }
                 Ok(Push::Rejected(rejection)) => {
+                    context.progress.end();
                     // What the remote may refuse for ever is not kept beside the files that it was made from.
-                    if !waited {
+                    if !waited && seen == outgoing.root {
+                        self.mirror.restore(Pointer::Base, sealed.old_base)?;
+                        self.mirror.clear(Pointer::Outgoing)?;
+                    } else if !waited {
                         self.drop_outgoing()?;
                     }
                     return Err(rejected(remote, &rejection));

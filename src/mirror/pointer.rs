@@ -77,6 +77,18 @@ impl Mirror {
         }
     }
 
+    /// Puts a pointer back to where it was, wherever it is now; none: it is removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mirror::set`].
+    pub fn restore(&self, pointer: Pointer, commit: Option<CommitId>) -> Result<(), MirrorError> {
+        match commit {
+            Some(commit) => self.set(pointer, self.get(pointer)?, commit),
+            None => self.clear(pointer),
+        }
+    }
+
     /// Removes a pointer, if it is there. The commits stay.
     ///
     /// # Errors
@@ -113,10 +125,10 @@ pub(super) fn compare_and_swap(
     new: Oid,
 ) -> Result<bool, git2::Error> {
     const MESSAGE: &str = "csync";
-    let moved = match expected {
-        None => repository.reference(name, new, false, MESSAGE),
-        Some(expected) => repository.reference_matching(name, new, true, expected, MESSAGE),
-    };
+    // Zero stands for "there is none". `git_reference_create` without force would look before it takes the lock, and two that
+    // create the same reference at once would both succeed.
+    let old = expected.unwrap_or(Oid::ZERO_SHA1);
+    let moved = repository.reference_matching(name, new, true, old, MESSAGE);
     match moved {
         Ok(_) => Ok(true),
         Err(error) => match error.code() {

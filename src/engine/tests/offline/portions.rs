@@ -92,3 +92,21 @@ fn a_push_carries_no_more_than_its_limit() {
         assert_eq!(two.bob.files(), two.ana.files());
     }
 }
+
+#[test]
+fn folders_stay_small_in_a_vault_of_many_files() {
+    const FILES: u32 = 200_000;
+    let mut folders: BTreeMap<String, usize> = BTreeMap::new();
+    for number in 0..FILES {
+        // Ids are keyed hashes, as good as this one.
+        let id = blake3::hash(&number.to_le_bytes());
+        let id = crate::core::id::FileId(id.as_bytes()[..16].try_into().unwrap());
+        let path = crate::vault::layout::head_path(id);
+        let (folder, _) = path.rsplit_once('/').unwrap();
+        // A head, and a folder of segments.
+        *folders.entry(folder.to_owned()).or_default() += 2;
+    }
+    let most = *folders.values().max().unwrap();
+    assert!(folders.len() <= 4096 && most < 300, "{most} entries in one folder");
+    assert!(u64::from(FILES) * 2 / 4096 < 3000);
+}
