@@ -97,16 +97,16 @@ impl Environment {
         self.secrets.get(name).cloned()
     }
 
-    /// The program that is running, for other programs that have to call it back; none where it is not csync's own.
-    #[must_use]
-    pub fn program(&self) -> Option<&Path> {
-        self.program.as_deref()
-    }
-
     /// The person's home folder.
     #[must_use]
     pub fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// The program that is running, for other programs that have to call it back; none where it is not csync's own.
+    #[must_use]
+    pub fn program(&self) -> Option<&Path> {
+        self.program.as_deref()
     }
 
     /// A path that a person wrote, made absolute: `~` and `~/…` stand for the home folder, and a relative path

@@ -254,12 +254,20 @@ impl MirrorError {
             Self::Network { .. } => {
                 "nothing was lost: check the network and the address, then run the command again".into()
             }
+            Self::Authentication { location, .. } if is_http(location) => {
+                "set up a Git credential helper (such as `gh auth setup-git`), or give a token in CSYNC_GIT_TOKEN".into()
+            }
             Self::Authentication { .. } => {
-                "load the key into the SSH agent (`ssh-add`), set up a Git credential helper, or set CSYNC_GIT_TOKEN"
+                "load the key into the SSH agent (`ssh-add`), or check that the host knows your public key".into()
+            }
+            Self::HostIdentity { location, .. } if is_http(location) => {
+                "for an authority of your own: `git config --global http.sslCAInfo FILE`, or SSL_CERT_FILE; \
+                 csync never goes on without a good certificate"
                     .into()
             }
             Self::HostIdentity { .. } => {
-                "connect once with `ssh` or `git ls-remote` and compare the host's fingerprint before you accept it"
+                "compare the fingerprint with the one that the host's administrator tells: for a new host, say yes to \
+                 `csync remote test` on a terminal; for a changed key that is right, remove the old line from known_hosts"
                     .into()
             }
             Self::NotFound { .. } => "check the address and that this account may see the repository".into(),
@@ -306,6 +314,11 @@ impl From<MirrorError> for Error {
         }
         .caused_by(error)
     }
+}
+
+/// Whether a remote is reached over HTTP.
+fn is_http(location: &str) -> bool {
+    location.starts_with("http://") || location.starts_with("https://")
 }
 
 /// libgit2's own words, without the codes that git2 puts behind them.

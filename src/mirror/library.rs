@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::core::transport::Timeouts;
@@ -72,6 +72,25 @@ pub(super) fn trust(file: &Path) -> Result<(), git2::Error> {
         trusted.insert(file.to_owned());
     }
     Ok(())
+}
+
+/// Has libgit2 read no `known_hosts` file any more, in the whole process: it reads the one in the home folder to learn what
+/// types of host keys to ask for, and does without, but not with a file that libssh2 cannot parse.
+#[allow(unsafe_code)]
+pub(super) fn forget_known_hosts() {
+    /// Nothing can be in it.
+    const NOWHERE: &std::ffi::CStr = c"/dev/null";
+    static DONE: Once = Once::new();
+    init_library();
+    DONE.call_once(|| {
+        // SAFETY: this replaces a global string buffer of libgit2, the home folder, and would be unsound while another thread
+        // reads that: when a conversation over SSH begins, or when a person's Git configuration that includes a file by `~/`
+        // is read. Both happen only in the thread that talks to the remote, and a process of csync talks to one at a time;
+        // that thread is the one that calls this. The option takes a pointer to a string that ends with a NUL.
+        unsafe {
+            libgit2_sys::git_libgit2_opts(libgit2_sys::GIT_OPT_SET_HOMEDIR as _, NOWHERE.as_ptr());
+        }
+    });
 }
 
 /// Sets the options. An option that this build of libgit2 does not know stays at its default.

@@ -12,9 +12,10 @@ use crate::mirror::reach;
 use crate::mirror::remote::ssh::config::{self, Asked};
 use crate::mirror::repository::Mirror;
 
-use super::address::shown;
+use super::address::{self, shown};
+use super::failure::BEYOND_LIBGIT2;
 use super::git_command::GitCommandRemote;
-use super::libgit2::GitRemote;
+use super::libgit2::{GitRemote, is_ssh};
 use super::personal::Personal;
 use super::{Carrier, Network, Outage, Push, Remote, Tested};
 
@@ -189,6 +190,14 @@ pub(super) fn beyond_libgit2(error: &MirrorError, url: &str, network: &Network<'
     if is_git {
         return None;
     }
+    // What was found out by libgit2's own room, such as that a certificate authority vouches for the host.
+    if let MirrorError::Network { detail, .. }
+    | MirrorError::Authentication { detail, .. }
+    | MirrorError::HostIdentity { detail, .. } = error
+        && detail.contains(BEYOND_LIBGIT2)
+    {
+        return Some(detail.clone());
+    }
     let because = if is_http {
         beyond_over_http(error, url, network)?
     } else {
@@ -204,9 +213,6 @@ fn beyond_over_ssh(error: &MirrorError) -> Option<&'static str> {
     };
     match error {
         MirrorError::Authentication { .. } => Some("libgit2 cannot sign in over SSH with what is set up here"),
-        MirrorError::HostIdentity { detail, .. } if says(detail, &["cert-authority", "certificate authority"]) => {
-            Some("libgit2 cannot check a host that a certificate authority vouches for")
-        }
         MirrorError::Network {
             outage: Outage::Offline,
             detail,
@@ -228,18 +234,18 @@ fn beyond_over_ssh(error: &MirrorError) -> Option<&'static str> {
 }
 
 fn beyond_over_http(error: &MirrorError, url: &str, network: &Network<'_>) -> Option<&'static str> {
-    let (detail, outage) = match error {
-        MirrorError::Authentication { detail, .. } => (detail, Outage::Other),
-        MirrorError::Network { detail, outage, .. } if !outage.is_absence() => (detail, *outage),
+    let detail = match error {
+        MirrorError::Authentication { detail, .. } => detail,
+        MirrorError::Network { detail, outage, .. } if !outage.is_absence() => detail,
         // A server that wants a client certificate breaks TLS off with an alert. A bad certificate of its own is no such thing.
         MirrorError::HostIdentity { detail, .. } if detail.to_ascii_lowercase().contains("alert") => {
-            return own_settings(url, network).filter(|_| outage_is_ours(detail));
+            return own_settings(url, network).filter(|_| wants_certificate(detail));
         }
         _ => return None,
     };
     let lower = detail.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if outage == Outage::Other && says(&["proxy"]) {
+    if says(&["proxy"]) {
         return Some("libgit2 cannot use this proxy");
     }
     if says(&[
@@ -256,7 +262,7 @@ fn beyond_over_http(error: &MirrorError, url: &str, network: &Network<'_>) -> Op
 }
 
 /// Whether TLS was broken off by the other side for want of a certificate of ours.
-fn outage_is_ours(detail: &str) -> bool {
+fn wants_certificate(detail: &str) -> bool {
     let lower = detail.to_ascii_lowercase();
     ["certificate required", "handshake failure", "bad certificate"]
         .iter()
@@ -292,43 +298,24 @@ fn own_settings(url: &str, network: &Network<'_>) -> Option<&'static str> {
         ),
     ]
     .into_iter()
-    .find_map(|(name, because)| personal.http(url, name).map(|_| because))
+    .find(|(name, _)| personal.http(url, name).is_some_and(|value| !value.is_empty()))
+    .map(|(_, because)| because)
 }
 
 /// Why libgit2 need not be tried at all, where the configuration of SSH says so.
 fn beyond_from_the_start(url: &str, network: &Network<'_>) -> Option<String> {
-    let asked = ssh_host(url)?;
+    if !is_ssh(url) {
+        return None;
+    }
+    let endpoint = address::endpoint(url)?;
+    let asked = Asked {
+        host: &endpoint.host,
+        port: endpoint.port,
+        user: address::user(url),
+    };
     let answer = config::ask(&asked, &network.home, &network.variables);
     let reason = config::beyond_libssh2(answer.config()?, &asked)?;
     Some(format!("{reason}, which libgit2 cannot"))
-}
-
-/// What an SSH address says of its host; none for other addresses.
-fn ssh_host(url: &str) -> Option<Asked<'_>> {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        // `user@host:path`.
-        let (place, _) = url.split_once(':')?;
-        let (user, host) = split_user(place);
-        return Some(Asked { host, port: None, user });
-    };
-    if !scheme.to_ascii_lowercase().contains("ssh") {
-        return None;
-    }
-    let authority = rest.split('/').next()?;
-    let (user, place) = split_user(authority);
-    let (host, port) = match place.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()),
-        _ => (place, None),
-    };
-    Some(Asked { host, port, user })
-}
-
-/// The user, without a password, and the host.
-fn split_user(place: &str) -> (Option<&str>, &str) {
-    match place.rsplit_once('@') {
-        Some((user, host)) => (user.split(':').next(), host),
-        None => (None, place),
-    }
 }
 
 /// libgit2's error, with what the git command said where that is something else.

@@ -174,6 +174,13 @@ fn outage(lower: &str) -> Option<Outage> {
         "unexpected disconnect",
         "connection closed",
         "socket disconnect",
+        // libssh2, and libgit2 above `git://`.
+        "failed getting banner",
+        "failed getting response",
+        "unable to send userauth",
+        "draining incoming flow",
+        "transport read",
+        "could not read refs from remote",
     ]) {
         Some(Outage::Cut)
     } else {
@@ -234,6 +241,56 @@ fn cause(lower: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_libgit2_says_of_the_network_is_understood() {
+        let busy = Outage::Busy { retry_after: None };
+        for (said, expected) in [
+            ("failed to connect to localhost: Connection refused", Outage::Refused),
+            ("failed to connect to host: Operation timed out", Outage::TimedOut),
+            (
+                "failed to resolve address for x.invalid: Name or service not known",
+                Outage::Offline,
+            ),
+            ("failed to connect to host: Network is unreachable", Outage::Offline),
+            ("SSL error: syscall failure: Connection reset by peer", Outage::Cut),
+            ("SSL error: error:80000020:system library::Broken pipe", Outage::Cut),
+            ("SSL error: received early EOF", Outage::Cut),
+            ("unexpected EOF", Outage::Cut),
+            ("nothing came within 60 seconds: timed out", Outage::TimedOut),
+            ("unexpected http status code: 503", busy),
+            ("unexpected http status code: 429", busy),
+            ("unexpected http status code: 400", Outage::Other),
+            ("proxy returned unexpected status: 403", Outage::Other),
+            ("failed to start SSH session: Failed getting banner", Outage::Cut),
+            (
+                "failed to start SSH session: Timed out waiting on socket",
+                Outage::TimedOut,
+            ),
+            (
+                "failed to start SSH session: Unable to exchange encryption keys",
+                Outage::Other,
+            ),
+            ("signing in: Failed getting response", Outage::Cut),
+            ("signing in: Unable to send userauth-none request", Outage::Cut),
+            ("signing in: Timed out waiting on socket", Outage::TimedOut),
+            (
+                "SSH could not write data: Failure while draining incoming flow",
+                Outage::Cut,
+            ),
+            ("SSH could not read data: transport read", Outage::Cut),
+            ("SSH could not read data: Timed out waiting on socket", Outage::TimedOut),
+            ("could not read from socket: timed out", Outage::TimedOut),
+            ("could not read refs from remote repository", Outage::Cut),
+            ("error receiving data from socket: Broken pipe", Outage::Cut),
+        ] {
+            let error = understand("https://host/x".into(), said.into());
+            assert!(
+                matches!(error, MirrorError::Network { outage, .. } if outage == expected),
+                "{said}: {error:?}"
+            );
+        }
+    }
 
     #[test]
     fn refusals_are_told_from_races() {

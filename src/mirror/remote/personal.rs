@@ -7,7 +7,7 @@ use crate::mirror::library::system_config;
 use crate::mirror::remote::Network;
 
 /// Settings of the sections `http` and `core`, in the order in which later ones win.
-pub(super) struct Personal {
+pub(in crate::mirror::remote) struct Personal {
     /// Names as Git writes them: section and last part in lower case.
     settings: Vec<(String, String)>,
     home: PathBuf,
@@ -15,7 +15,7 @@ pub(super) struct Personal {
 
 impl Personal {
     /// Reads the files that Git would read for the person. One that cannot be read or parsed says nothing.
-    pub(super) fn read(network: &Network<'_>) -> Self {
+    pub(in crate::mirror::remote) fn read(network: &Network<'_>) -> Self {
         let mut settings = Vec::new();
         for file in files(network) {
             let Ok(config) = git2::Config::open(&file) else {
@@ -40,7 +40,7 @@ impl Personal {
     }
 
     /// The value of `http.<url>.<name>` that fits `url` best, else that of `http.<name>`. `name` is in lower case.
-    pub(super) fn http(&self, url: &str, name: &str) -> Option<&str> {
+    pub(in crate::mirror::remote) fn http(&self, url: &str, name: &str) -> Option<&str> {
         let url = Parts::of(url)?;
         let mut best: Option<(Fit, &str)> = None;
         for (key, value) in &self.settings {
@@ -68,7 +68,7 @@ impl Personal {
     }
 
     /// The same as a path: `~/` is the home folder. None where it is empty.
-    pub(super) fn http_path(&self, url: &str, name: &str) -> Option<PathBuf> {
+    pub(in crate::mirror::remote) fn http_path(&self, url: &str, name: &str) -> Option<PathBuf> {
         let value = self.http(url, name).filter(|value| !value.is_empty())?;
         Some(match value.strip_prefix("~/") {
             Some(rest) => self.home.join(rest),

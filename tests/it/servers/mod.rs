@@ -25,7 +25,7 @@ pub use daemon::Daemon;
 pub use faults::{Direction, Fault, FaultProxy};
 pub use hooks::Refusal;
 pub use https::{At, Https, Instead};
-pub use process::{Running, wait_until, write_script};
+pub use process::{Running, run, wait_until, write_script};
 pub use proxy::ConnectProxy;
 pub use ssh::Ssh;
 

@@ -38,6 +38,9 @@ pub use self::token::relay_credential;
 /// The oldest version that knows all that is asked of it here (`--no-write-fetch-head`).
 const OLDEST: &str = "2.29";
 
+/// How much is told of what else a remote has, in characters.
+const LONGEST_NAME: usize = 200;
+
 /// What git says where it does not know an option.
 const USAGE: i32 = 129;
 
@@ -49,12 +52,6 @@ pub(super) struct GitCommandRemote<'a> {
     /// Whether nobody is to be asked, even where somebody is there.
     quiet: bool,
     because: Option<String>,
-}
-
-/// What stands at a remote.
-struct Found {
-    tip: Option<Oid>,
-    other: Option<String>,
 }
 
 impl<'n> GitCommandRemote<'n> {
@@ -182,54 +179,53 @@ impl<'n> GitCommandRemote<'n> {
         let is_busy = status >= 500 || status == 429 || status == 403 && retry_after.is_some();
         let no_ssh = ["ssh: not found", "ssh: command not found", "cannot run ssh"];
         if is_busy {
-            MirrorError::Network {
+            return MirrorError::Network {
                 location,
                 detail,
                 outage: Outage::Busy { retry_after },
-            }
-        } else if matches!(status, 401 | 403) {
-            MirrorError::Authentication { location, detail }
-        } else if no_ssh.iter().any(|words| detail.contains(words)) {
-            MirrorError::Network {
+            };
+        }
+        if no_ssh.iter().any(|words| detail.contains(words)) {
+            return MirrorError::Network {
                 location,
                 detail: "there is no ssh program to reach it with".into(),
                 outage: Outage::Other,
+            };
+        }
+        match failure::understand(location, detail) {
+            // The words of a host may be anything; its status is not. (The first answer is 401 also where all is well: what
+            // broke the conversation off afterwards goes before that.)
+            MirrorError::Network {
+                location,
+                detail,
+                outage: Outage::Other,
             }
-        } else {
-            failure::understand(location, detail)
+            | MirrorError::NotFound { location, detail }
+                if matches!(status, 401 | 403) =>
+            {
+                MirrorError::Authentication { location, detail }
+            }
+            understood => understood,
         }
     }
 
-    /// What the remote has, asked for in a connection of its own. `folder`: any repository.
-    fn look(&self, folder: &Path) -> Result<Found, MirrorError> {
+    /// The remote's tip, asked for in a connection of its own; none where the remote is empty. `folder`: any repository.
+    fn tip(&self, folder: &Path) -> Result<Option<Oid>, MirrorError> {
         let outcome = self.run(folder, &["ls-remote", "--refs"], &[])?;
         if !outcome.success {
             return Err(self.failed(&outcome));
         }
-        let mut found = Found { tip: None, other: None };
-        for (id, name) in outcome.output.lines().filter_map(|line| line.split_once('\t')) {
-            if name == BRANCH {
-                found.tip = Oid::from_str(id).ok();
-            } else if found.other.is_none() {
-                found.other = Some(name.to_owned());
-            }
+        let lines = || outcome.output.lines().filter_map(|line| line.split_once('\t'));
+        if let Some((id, _)) = lines().find(|(_, name)| *name == BRANCH) {
+            return Ok(Oid::from_str(id).ok());
         }
-        Ok(found)
-    }
-
-    /// Nothing, where the remote is empty; an error where it holds something else than a vault.
-    fn check_empty(&self, found: &Found) -> Result<(), MirrorError> {
-        let Some(other) = &found.other else {
-            return Ok(());
-        };
-        let other: String = other.chars().filter(|c| !c.is_control()).take(100).collect();
-        Err(MirrorError::NotAVault {
-            location: self.location(),
-            found: match other.strip_prefix("refs/heads/") {
-                Some(branch) => format!("the branch {branch}"),
-                None => other,
-            },
-        })
+        match failure::foreign_refs(lines().map(|(_, name)| name)) {
+            Some(found) => Err(MirrorError::NotAVault {
+                location: self.location(),
+                found: found.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect(),
+            }),
+            None => Ok(None),
+        }
     }
 
     /// Fetches the branch into `repository`, under a name of its own; its commit, none where the remote is empty.
@@ -253,9 +249,7 @@ impl<'n> GitCommandRemote<'n> {
             if !outcome.told.complaint().contains("couldn't find remote ref") {
                 return Err(self.failed(&outcome));
             }
-            let found = self.look(folder)?;
-            if found.tip.is_none() {
-                self.check_empty(&found)?;
+            if self.tip(folder)?.is_none() {
                 return Ok(None);
             }
             // Somebody made it just now.
@@ -384,14 +378,18 @@ impl Remote for GitCommandRemote<'_> {
             // A server that does not report: ask it where the branch is.
             MirrorError::Network {
                 outage: Outage::Other, ..
-            } if outcome.output.contains("remote failure") => {
-                Ok(if self.look(mirror.folder())?.tip == Some(oid(new)) {
-                    Push::Accepted
-                } else {
-                    Push::LostRace
-                })
-            }
-            error => Err(error),
+            } if outcome.output.contains("remote failure") => Ok(if self.tip(mirror.folder())? == Some(oid(new)) {
+                Push::Accepted
+            } else {
+                Push::LostRace
+            }),
+            error => match failure::read_only(&error) {
+                Some(said) => Ok(Push::Rejected(Rejection {
+                    cause: Refusal::ReadOnly,
+                    said,
+                })),
+                None => Err(error),
+            },
         }
     }
 
@@ -402,10 +400,7 @@ impl Remote for GitCommandRemote<'_> {
         let scratch = tempfile::tempdir_in(private).map_err(failed)?;
         let repository = git2::Repository::init_bare(scratch.path())
             .map_err(|error| MirrorError::git("make a repository", scratch.path(), &error))?;
-        let found = self.look(repository.path())?;
-        if found.tip.is_none() {
-            self.check_empty(&found)?;
-        }
+        let tip = self.tip(repository.path())?;
         // The server greets a push only where it would let us write. Nothing is sent after the greeting.
         let commit =
             empty_commit(&repository).map_err(|error| MirrorError::git("make a commit", scratch.path(), &error))?;
@@ -414,21 +409,11 @@ impl Remote for GitCommandRemote<'_> {
         let not_writable = if outcome.success {
             None
         } else {
-            match self.failed(&outcome) {
-                error @ MirrorError::Network { outage, .. } if outage.is_absence() => return Err(error),
-                error => Some(address::without_secrets(
-                    &match error {
-                        MirrorError::Authentication { detail, .. }
-                        | MirrorError::NotFound { detail, .. }
-                        | MirrorError::Network { detail, .. } => detail,
-                        other => other.to_string(),
-                    },
-                    &self.url,
-                )),
-            }
+            let error = self.failed(&outcome);
+            Some(failure::read_only(&error).ok_or(error)?)
         };
         Ok(Tested {
-            tip: found.tip.map(commit_id),
+            tip: tip.map(commit_id),
             not_writable,
         })
     }

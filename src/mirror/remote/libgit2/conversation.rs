@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Instant;
 
 use git2::{CertificateCheckStatus, ErrorClass, ErrorCode, RemoteCallbacks};
 
@@ -10,13 +11,16 @@ use super::certificates::{check_host_key, why_refused};
 use super::proxy::Way;
 use super::sign_in::{Remembered, SignIn};
 use crate::mirror::error::{MirrorError, text};
-use crate::mirror::remote::{Network, address, failure};
+use crate::mirror::remote::{Network, Outage, address, failure};
 
 /// How much is kept of what a server prints, in bytes.
 const LONGEST_SAYING: usize = 1_000;
 
 /// How much is kept of what libgit2 says, in characters.
 const LONGEST_DETAIL: usize = 600;
+
+/// What libgit2 says when the connection below TLS is of no use any more.
+const TLS_BROKE: &str = "SSL error: syscall failure";
 
 /// See the module.
 pub(super) struct Conversation<'c, 'n> {
@@ -33,6 +37,8 @@ pub(super) struct Conversation<'c, 'n> {
     /// What was told of the progress: objects and bytes that came in, objects and bytes that went out.
     received: Cell<(u64, u64)>,
     sent: Cell<(u64, u64)>,
+    /// When there was a sign of life.
+    heard: Cell<Instant>,
 }
 
 /// What a callback that cannot fail leaves with when a signal asks to stop. See [`interruptible`].
@@ -68,6 +74,7 @@ impl<'c, 'n> Conversation<'c, 'n> {
             said: RefCell::default(),
             received: Cell::default(),
             sent: Cell::default(),
+            heard: Cell::new(Instant::now()),
         }
     }
 
@@ -119,6 +126,7 @@ impl<'c, 'n> Conversation<'c, 'n> {
 
     /// Tells of what came since the last time.
     fn advance(&self, so_far: &Cell<(u64, u64)>, now: (u64, u64)) {
+        self.heard.set(Instant::now());
         let before = so_far.replace(now);
         let (items, bytes) = (now.0.saturating_sub(before.0), now.1.saturating_sub(before.1));
         if (items, bytes) != (0, 0) {
@@ -166,6 +174,18 @@ impl<'c, 'n> Conversation<'c, 'n> {
         }
     }
 
+    /// Below TLS, a line that was cut and one that fell silent look the same to libgit2: the time tells.
+    fn how_tls_broke(&self, said: String) -> String {
+        let idle = self.network.timeouts.idle;
+        if said.contains("reset") || said.contains("pipe") {
+            said
+        } else if self.heard.get().elapsed() >= idle.mul_f32(0.9) {
+            format!("nothing came within {} seconds: timed out", idle.as_secs())
+        } else {
+            "the connection broke off: unexpected EOF".into()
+        }
+    }
+
     /// What libgit2 says went wrong, as an error that names the remote and no secret.
     pub(super) fn failed(&self, error: &git2::Error) -> MirrorError {
         let location = self.location();
@@ -188,6 +208,19 @@ impl<'c, 'n> Conversation<'c, 'n> {
                     detail: why_refused(&detail, self.certificate.borrow().as_deref()),
                 }
             }
+            (_, ErrorClass::Os | ErrorClass::Ssl | ErrorClass::Net) if detail.starts_with(TLS_BROKE) => {
+                failure::understand(location, self.how_tls_broke(detail))
+            }
+            // This is how libgit2 says that the line went dead just then.
+            (_, ErrorClass::Ssh) if detail.starts_with("remote rejected authentication") => failure::understand(
+                location,
+                detail.replacen("remote rejected authentication", "signing in", 1),
+            ),
+            (ErrorCode::Auth, _) if detail.starts_with("proxy ") => MirrorError::Network {
+                location,
+                detail: "the proxy on the way does not take the user and password that it is given".into(),
+                outage: Outage::Other,
+            },
             (ErrorCode::Auth, _) => MirrorError::Authentication { location, detail },
             (ErrorCode::NotFound, _) => MirrorError::NotFound { location, detail },
             (_, ErrorClass::Odb | ErrorClass::Indexer) => MirrorError::damaged(

@@ -25,6 +25,14 @@ const BROKE_OFF: [&str; 3] = [
     "remote rejected authentication",
 ];
 
+/// What libssh2 says of a key file that it cannot read, be it for a wrong passphrase.
+const NO_KEY: [&str; 4] = [
+    "Wrong passphrase",
+    "Unable to extract public key",
+    "Unable to open private key file",
+    "Unable to initialize private key",
+];
+
 /// A way to sign in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
@@ -43,6 +51,8 @@ pub(super) struct KeysThatWork {
     bad: Vec<Way>,
     /// Passphrases that were typed, and how often each was asked for.
     passphrases: BTreeMap<PathBuf, (SecretString, u8)>,
+    /// The way that was tried when a conversation broke off.
+    broke_off: Option<Way>,
     /// Whether the server hung up while the agent's keys were tried, so that some were not.
     agent_broke_off: bool,
     /// What became of each way.
@@ -135,30 +145,40 @@ impl<'s, 'n> Keys<'s, 'n> {
 
     /// Whether another conversation may go on, after this one broke off while a key was tried.
     pub(super) fn goes_on_after(&mut self, said: &str) -> bool {
-        if !BROKE_OFF.iter().any(|start| said.starts_with(start)) {
+        let in_time = !said.to_ascii_lowercase().contains("timed out");
+        if !in_time || !BROKE_OFF.iter().any(|start| said.starts_with(start)) {
             return false;
         }
         let Some(way) = self.pending.take() else { return false };
-        let Way::File(path) = &way else {
-            self.works.agent_broke_off = true;
-            self.is_bad(way, None);
+        if let Way::File(path) = &way
+            && NO_KEY.iter().any(|words| said.contains(words))
+        {
+            match self.works.passphrases.get(path) {
+                Some((_, tries)) if *tries < TRIES => {
+                    self.network.questions.tell("That passphrase does not open the key.");
+                }
+                Some(_) => self.is_bad(way.clone(), Some(format!("no passphrase opened {}", path.display()))),
+                None => self.is_bad(
+                    way.clone(),
+                    Some(format!("{} could not be read ({said})", path.display())),
+                ),
+            }
             return true;
-        };
-        match self.works.passphrases.get_mut(path) {
-            // The file could not be opened with it.
-            Some((_, tries)) if *tries < TRIES => {
-                self.network.questions.tell("That passphrase does not open the key.");
-            }
-            Some(_) => {
-                let why = format!("no passphrase opened {}", path.display());
-                self.is_bad(way, Some(why));
-            }
-            None => {
-                let why = format!("{} could not be used ({said})", path.display());
-                self.is_bad(way, Some(why));
-            }
         }
-        true
+        // The server hung up, or something on the way did. The same once more tells.
+        if self.works.broke_off.as_ref() != Some(&way) {
+            self.works.broke_off = Some(way);
+            return true;
+        }
+        if way == Way::Agent {
+            self.works.agent_broke_off = true;
+            self.is_bad(
+                way,
+                Some("it hung up while the keys of the SSH agent were tried".into()),
+            );
+            return true;
+        }
+        false
     }
 
     /// The server took what it was given last.

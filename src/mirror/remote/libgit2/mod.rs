@@ -10,6 +10,7 @@ use git2::{Direction, FetchOptions, Oid, PushOptions};
 
 use crate::core::id::CommitId;
 use crate::mirror::error::MirrorError;
+use crate::mirror::library::forget_known_hosts;
 use crate::mirror::pointer::{Pointer, commit_id, oid};
 use crate::mirror::reach;
 use crate::mirror::remote::personal::Personal;
@@ -35,6 +36,13 @@ mod x509;
 
 /// How often a conversation is begun anew because signing in broke the last one off. Each time another key is tried.
 const CONVERSATIONS: usize = 12;
+
+/// What libssh2 says when a conversation ended before it was encrypted.
+const NO_KEY_EXCHANGE: &str = "Unable to exchange encryption keys";
+
+/// What libgit2 says where libssh2 cannot parse a line of the person's `known_hosts`. Those are judged elsewhere, and
+/// libgit2's reading of them is only for the order in which it asks for types of keys.
+const STRANGE_KNOWN_HOSTS: &str = "error loading known_hosts";
 
 /// See the module.
 pub(super) struct GitRemote<'a> {
@@ -106,6 +114,7 @@ impl<'n> GitRemote<'n> {
         mut talk: impl FnMut(&mut git2::Remote<'_>, &Conversation<'_, 'n>) -> Result<R, MirrorError>,
     ) -> Result<R, MirrorError> {
         let road = self.prepare()?;
+        let mut again = true;
         for _ in 0..CONVERSATIONS {
             let conversation = Conversation::new(&self.url, &self.network, &self.remembered, &road);
             let mut remote = repository
@@ -116,6 +125,14 @@ impl<'n> GitRemote<'n> {
                 Ok(connection) => connection,
                 Err(error) => {
                     if conversation.goes_on_after(&error) {
+                        continue;
+                    }
+                    if error.message().contains(STRANGE_KNOWN_HOSTS) && std::mem::take(&mut again) {
+                        forget_known_hosts();
+                        continue;
+                    }
+                    // libssh2 says the same of a line that was cut and of a server with which it shares no cipher.
+                    if error.message().contains(NO_KEY_EXCHANGE) && std::mem::take(&mut again) {
                         continue;
                     }
                     return Err(conversation.failed(&error));
@@ -309,7 +326,7 @@ impl Remote for GitRemote<'_> {
 }
 
 /// Whether the address is one of SSH: all that is neither HTTP nor Git's own protocol.
-fn is_ssh(address: &str) -> bool {
+pub(super) fn is_ssh(address: &str) -> bool {
     let git = address
         .get(..6)
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("git://"));
