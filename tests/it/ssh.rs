@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::conflicts::Person;
 use crate::machines::{Machine, Run, git};
-use crate::servers::ssh::ssh_folder;
+use crate::servers::ssh_client::ssh_folder;
 use crate::servers::{Agent, Direction, Fault, FaultProxy, Ssh, run};
 
 /// Each story as a test with each of these transports.
