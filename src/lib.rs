@@ -107,8 +107,8 @@ pub use core::transport::{Timeouts, Transport};
 pub use engine::{
     Absence, Action, Clock, ConflictItem, Conflicts, Context, Difference, Direction, DoctorOptions, Examination,
     Finding, Holds, InitOptions, Initialised, Item, Keep, LARGEST_PUSH, Level, MoveOptions, Moved, OpenVault,
-    Passphrase, RemoteFacts, Report, Request, Selection, Status, Switched, SyncOptions, SystemClock, Title, Trouble,
-    Waiting, diff, doctor, examine_remote, init, joined, remote_facts, set_url, status, sync, sync_with,
+    Passphrase, RemoteFacts, Report, Request, Selection, Status, SyncOptions, SystemClock, Title, Trouble, Waiting,
+    diff, doctor, examine_remote, init, joined, remote_facts, set_url, status, sync, sync_with,
 };
 pub use error::{Error, Kind, Result};
 

@@ -16,14 +16,14 @@ use crate::state::Switched;
 /// # Errors
 /// A URL that cannot be used.
 pub fn connect<'a>(context: &Context<'a>, url: &str) -> Result<Box<dyn Remote + 'a>> {
-    let mut because = None;
+    let mut network = network(context);
     if context.config.transport == Transport::Auto
         && let Some(switched) = switched(context, url)
     {
         tracing::debug!("the git command talks to {} since {}", switched.remote, switched.since);
-        because = Some(switched.because);
+        network.switched = Some(switched.because);
     }
-    let remote = mirror::connect(url, &network(context, because))?;
+    let remote = mirror::connect(url, &network)?;
     Ok(Box::new(Patient::new(context, remote)))
 }
 
@@ -48,8 +48,8 @@ pub fn remember_carrier(context: &Context<'_>, remote: &dyn Remote) {
     }
 }
 
-/// The world around a remote. `switched`: why an earlier run took up the git command for it.
-pub(super) fn network<'a>(context: &Context<'a>, switched: Option<String>) -> Network<'a> {
+/// The world around a remote.
+pub(super) fn network<'a>(context: &Context<'a>) -> Network<'a> {
     let environment = &context.environment;
     Network {
         transport: context.config.transport,
@@ -65,7 +65,7 @@ pub(super) fn network<'a>(context: &Context<'a>, switched: Option<String>) -> Ne
         questions: context.questions,
         progress: context.progress,
         stop: context.stop,
-        switched,
+        switched: None,
     }
 }
 

@@ -49,7 +49,7 @@ pub use doctor::{DoctorOptions, Finding, Level, doctor};
 pub use init::{InitOptions, Initialised, Passphrase, init};
 pub use open::{OpenVault, joined};
 pub use remote::{
-    Examination, Holds, MoveOptions, Moved, RemoteFacts, Switched, examine as examine_remote, remote_facts, set_url,
+    Examination, Holds, MoveOptions, Moved, RemoteFacts, examine as examine_remote, remote_facts, set_url,
 };
 pub use report::{Action, Item, Report, Trouble};
 pub use selection::{Request, Selection};
