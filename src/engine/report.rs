@@ -142,7 +142,7 @@ impl Report {
 
     /// Takes note that the remote cannot be reached.
     pub(super) fn set_offline(&mut self, absence: Absence) {
-        tracing::debug!("the remote {} cannot be reached: {}", absence.remote, absence.why);
+        tracing::debug!("{}", absence.said);
         self.offline = Some(absence);
     }
 
