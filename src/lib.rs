@@ -22,7 +22,7 @@
 //! use std::time::Duration;
 //!
 //! use csync::{Action, Config, Context, Direction, Environment, InitOptions, Passphrase, Paths, Request, Silent};
-//! use csync::{Nobody, Selection, SyncOptions, SystemClock, init, sync};
+//! use csync::{LARGEST_PUSH, Nobody, Selection, SyncOptions, SystemClock, init, sync};
 //!
 //! /// The vault gets no passphrase; nobody is asked.
 //! struct NoPassphrase;
@@ -72,6 +72,7 @@
 //!     selection: Selection::new(&Request::default())?,
 //!     dry_run: false,
 //!     allow_deletions: false,
+//!     largest_push: LARGEST_PUSH,
 //! };
 //! let report = sync(&context()?, &options)?;
 //! assert_eq!(report.count(Action::Added), 1);
@@ -104,10 +105,10 @@ pub use core::progress::{Phase, Progress, Silent};
 pub use core::questions::{Nobody, Questions};
 pub use core::transport::{Timeouts, Transport};
 pub use engine::{
-    Action, Clock, ConflictItem, Conflicts, Context, Difference, Direction, DoctorOptions, Examination, Finding, Holds,
-    InitOptions, Initialised, Item, Keep, Level, MoveOptions, Moved, OpenVault, Passphrase, RemoteFacts, Report,
-    Request, Selection, Status, Switched, SyncOptions, SystemClock, Title, Trouble, diff, doctor, examine_remote, init,
-    joined, remote_facts, set_url, status, sync, sync_with,
+    Absence, Action, Clock, ConflictItem, Conflicts, Context, Difference, Direction, DoctorOptions, Examination,
+    Finding, Holds, InitOptions, Initialised, Item, Keep, LARGEST_PUSH, Level, MoveOptions, Moved, OpenVault,
+    Passphrase, RemoteFacts, Report, Request, Selection, Status, SyncOptions, SystemClock, Title, Trouble, Waiting,
+    diff, doctor, examine_remote, init, joined, remote_facts, set_url, status, sync, sync_with,
 };
 pub use error::{Error, Kind, Result};
 

@@ -182,6 +182,9 @@ pub struct SyncArgs {
     /// Go on where many files would be deleted or sessions become shorter
     #[arg(long)]
     pub allow_deletions: bool,
+    /// End with exit code 0, not 16, where the remote cannot be reached: what changed is sealed and goes with the next sync
+    #[arg(long)]
+    pub offline_ok: bool,
     /// How to reach the remote.
     #[command(flatten)]
     pub reaching: Reaching,

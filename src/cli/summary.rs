@@ -39,6 +39,7 @@ fn word(action: Action, tense: Tense) -> (&'static str, Style) {
         Action::Kept => ("kept", "to keep", style.yellow()),
         Action::CameBack => ("came back", "bring back", style.yellow()),
         Action::Evicted => ("vault only", "vault only", style.dim()),
+        Action::Sealed => ("sealed", "to seal", style.green().dim()),
         Action::Held => ("waits", "waits", style.yellow()),
     };
     match tense {
@@ -155,6 +156,7 @@ pub fn report(shell: &Shell, report: &Report, limited: bool) -> String {
             "received",
         ),
         (total(&[Action::Merged, Action::Branched]), "merged"),
+        (total(&[Action::Sealed]), "sealed"),
         (total(&[Action::Conflict]), "in conflict"),
         (total(&[Action::Held]), "waiting"),
     ];
@@ -164,6 +166,7 @@ pub fn report(shell: &Shell, report: &Report, limited: bool) -> String {
         .map(|(count, what)| format!("{} {what}", sizes::number(*count)))
         .collect();
     let end = match (told.is_empty(), report.dry_run) {
+        (true, _) if report.offline.is_some() => String::new(),
         (true, false) if report.troubles.is_empty() && limited => {
             "Nothing to do: what you named is in sync, or nothing has that name.".to_owned()
         }
@@ -177,11 +180,37 @@ pub fn report(shell: &Shell, report: &Report, limited: bool) -> String {
     if report.bytes_sent > 0 {
         let _ = write!(text, " {} went to the remote.", sizes::size(report.bytes_sent));
     }
-    text.push('\n');
+    if !end.is_empty() {
+        text.push('\n');
+    }
+    if let Some(absence) = &report.offline {
+        let _ = writeln!(
+            text,
+            "The remote cannot be reached ({}). {}",
+            sanitize::line(&absence.why),
+            after_absence(report)
+        );
+    }
     if report.count(Action::Conflict) > 0 && !report.dry_run {
         text.push_str("Run `csync conflicts` to resolve what is in conflict.\n");
     }
     text
+}
+
+/// What follows from a remote that cannot be reached.
+fn after_absence(report: &Report) -> String {
+    if report.dry_run {
+        return "What a run would do is not known.".to_owned();
+    }
+    match report.pending {
+        0 if report.items.is_empty() => "Nothing was exchanged, and nothing waits to be sent.".to_owned(),
+        0 => "Nothing waits to be sent.".to_owned(),
+        1 => "1 file is sealed and goes with the next sync.".to_owned(),
+        pending => format!(
+            "{} files are sealed and go with the next sync.",
+            sizes::number(pending as u64)
+        ),
+    }
 }
 
 /// The same as JSON.
@@ -197,6 +226,9 @@ pub fn report_json(command: &str, report: &Report) -> serde_json::Value {
         "files_read": report.files_read,
         "races": report.races,
         "new_members": report.new_members,
+        "offline": report.offline.is_some(),
+        "why": report.offline.as_ref().map(|absence| &absence.why),
+        "pending": report.pending,
     })
 }
 

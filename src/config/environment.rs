@@ -103,7 +103,7 @@ impl Environment {
         &self.home
     }
 
-    /// csync's own program file, which other programs can be told to start; nothing where there is none, as within another program.
+    /// The program that is running, for other programs that have to call it back; none where it is not csync's own.
     #[must_use]
     pub fn program(&self) -> Option<&Path> {
         self.program.as_deref()

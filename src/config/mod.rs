@@ -224,7 +224,7 @@ impl Config {
             Some(Value::Number(number)) => number,
             _ => 0,
         };
-        let unsigned = |key| u64::try_from(number(key)).unwrap_or(0);
+
         let config = Self {
             remote: text("remote"),
             device: text("device").and_then(|name| name.try_into().ok()),
@@ -247,10 +247,10 @@ impl Config {
             },
             max_delete: u8::try_from(number("max_delete")).unwrap_or(100),
             max_retries: u32::try_from(number("max_retries")).unwrap_or(u32::MAX),
-            backoff: Duration::from_millis(unsigned("backoff")),
+            backoff: Duration::from_millis(number("backoff")),
             timeouts: Timeouts {
-                connect: Duration::from_secs(unsigned("connect_timeout")),
-                idle: Duration::from_secs(unsigned("idle_timeout")),
+                connect: Duration::from_secs(number("connect_timeout")),
+                idle: Duration::from_secs(number("idle_timeout")),
             },
             transport: match text("transport").as_deref() {
                 Some("libgit2") => Transport::Libgit2,

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::open::OpenVault;
 use super::steps::{BASE_KEY, Steps};
 use super::survey::{LocalFile, Survey};
-use crate::core::id::FileId;
+use crate::core::id::{CommitId, FileId, TreeId};
 use crate::core::path::LogicalPath;
 use crate::core::stat::{Stat, Timestamp};
 use crate::error::Result;
@@ -51,7 +51,15 @@ impl OpenVault {
 
     /// Points the base at a tree that holds `base`: the tip's, with the old versions of what is not settled.
     pub(super) fn set_base(&self, base: &BTreeMap<LogicalPath, Agreed>) -> Result<()> {
-        let (tip, tip_tree) = self.tip()?;
+        self.set_base_on(base, self.tip()?)
+    }
+
+    /// As [`Self::set_base`], upon the given state of the vault.
+    pub(super) fn set_base_on(
+        &self,
+        base: &BTreeMap<LogicalPath, Agreed>,
+        (tip, tip_tree): (CommitId, TreeId),
+    ) -> Result<()> {
         let old = self.mirror.get(Pointer::Base)?;
         let old_tree = self.base_tree()?;
         let agreed: BTreeMap<FileId, &Agreed> = base
@@ -120,6 +128,34 @@ impl OpenVault {
         if !upserts.is_empty() || !removals.is_empty() {
             self.index.write(&upserts, &removals)?;
         }
+        self.remember_which_base()
+    }
+
+    /// As [`Self::remember`], where what is here was not looked at.
+    pub(super) fn remember_base(&mut self, base: &BTreeMap<LogicalPath, Agreed>) -> Result<()> {
+        let mut rows: BTreeMap<LogicalPath, Row> = self
+            .index
+            .rows()?
+            .into_iter()
+            .map(|row| (row.path.clone(), row))
+            .collect();
+        let mut upserts = Vec::new();
+        for (path, agreed) in base {
+            if !rows.contains_key(path) {
+                upserts.push(absent(path, *agreed));
+            }
+        }
+        rows.retain(|path, row| row.agreed != base.get(path).copied());
+        upserts.extend(rows.into_values().map(|row| Row {
+            agreed: base.get(&row.path).copied(),
+            ..row
+        }));
+        self.index.write(&upserts, &[])?;
+        self.remember_which_base()
+    }
+
+    /// Makes the index say which base its rows are of.
+    fn remember_which_base(&mut self) -> Result<()> {
         let base = self.mirror.get(Pointer::Base)?.map(|id| id.to_string());
         if let Some(base) = base
             && self.index.meta(BASE_KEY)?.as_ref() != Some(&base)

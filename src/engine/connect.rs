@@ -16,16 +16,20 @@ use crate::state::Switched;
 /// # Errors
 /// A URL that cannot be used.
 pub fn connect<'a>(context: &Context<'a>, url: &str) -> Result<Box<dyn Remote + 'a>> {
-    let mut remote = mirror::connect(url, &network(context, None))?;
-    // Nothing was contacted yet: the remote is only asked what it is called.
+    let mut network = network(context);
     if context.config.transport == Transport::Auto
-        && let Some(switched) = Switched::read(&context.paths.state_dir)
-        && switched.remote == remote.location()
+        && let Some(switched) = switched(context, url)
     {
         tracing::debug!("the git command talks to {} since {}", switched.remote, switched.since);
-        remote = mirror::connect(url, &network(context, Some(switched.because)))?;
+        network.switched = Some(switched.because);
     }
+    let remote = mirror::connect(url, &network)?;
     Ok(Box::new(Patient::new(context, remote)))
+}
+
+/// What an earlier run remembered of the remote at `url`: that it took up the git command for it, and why.
+pub(super) fn switched(context: &Context<'_>, url: &str) -> Option<Switched> {
+    Switched::read(&context.paths.state_dir).filter(|switched| switched.remote == mirror::location(url))
 }
 
 /// Remembers for the next run that the git command had to be taken up for `remote`, where it was. To be called after a use that
@@ -44,8 +48,8 @@ pub fn remember_carrier(context: &Context<'_>, remote: &dyn Remote) {
     }
 }
 
-/// The world around a remote. `switched`: why an earlier run took up the git command for it.
-pub(super) fn network<'a>(context: &Context<'a>, switched: Option<String>) -> Network<'a> {
+/// The world around a remote.
+pub(super) fn network<'a>(context: &Context<'a>) -> Network<'a> {
     let environment = &context.environment;
     Network {
         transport: context.config.transport,
@@ -61,7 +65,7 @@ pub(super) fn network<'a>(context: &Context<'a>, switched: Option<String>) -> Ne
         questions: context.questions,
         progress: context.progress,
         stop: context.stop,
-        switched,
+        switched: None,
     }
 }
 

@@ -1,16 +1,16 @@
 //! Reading what is to be sent, and cutting it into segments; of a file that only grew, just its end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{Read, Seek, SeekFrom};
 
 use super::context::Context;
 use super::open::OpenVault;
 use super::report::Trouble;
 use super::survey::{LocalFile, Survey, cannot_read, hash_prefix, open_file, outgoing};
-use crate::core::id::FileId;
+use crate::core::id::{FileId, TreeId};
 use crate::core::origin::Origin;
 use crate::error::{Error, Kind, Result};
-use crate::vault::{ContentHasher, Head, SegmentRef, Vault, segments};
+use crate::vault::{ContentHasher, Head, SegmentRef, Vault, layout, segments};
 
 /// A file to send, and the head that the vault has of it.
 pub(super) struct Outbound {
@@ -50,8 +50,8 @@ pub(super) struct Finished {
     pub head: Head,
     /// Its content, where the head carries it.
     pub inline: Option<Vec<u8>>,
-    /// Segments that the vault has of it and that the new head does not name.
-    pub dropped: Vec<SegmentRef>,
+    /// The paths of segments that the vault has of it and that the new head does not name.
+    pub dropped: Vec<String>,
     /// Whether the vault had it before.
     pub had_before: bool,
 }
@@ -61,6 +61,7 @@ pub(super) struct Reader<'a, 'c> {
     open_vault: &'a OpenVault,
     context: &'a Context<'c>,
     survey: &'a Survey,
+    tip: TreeId,
     queue: VecDeque<Outbound>,
     current: Option<Cutting>,
     /// Files that could not be read.
@@ -68,17 +69,19 @@ pub(super) struct Reader<'a, 'c> {
 }
 
 impl<'a, 'c> Reader<'a, 'c> {
-    /// A reader of `queue`.
+    /// A reader of `queue`; `tip` is the vault's tree.
     pub(super) fn new(
         open_vault: &'a OpenVault,
         context: &'a Context<'c>,
         survey: &'a Survey,
+        tip: TreeId,
         queue: Vec<Outbound>,
     ) -> Self {
         Self {
             open_vault,
             context,
             survey,
+            tip,
             queue: queue.into(),
             current: None,
             troubles: Vec::new(),
@@ -108,7 +111,7 @@ impl<'a, 'c> Reader<'a, 'c> {
                     return Ok(None);
                 };
                 let path = outbound.file.path.clone();
-                match Cutting::begin(self.open_vault, self.context, self.survey, outbound) {
+                match Cutting::begin(self.open_vault, self.context, self.survey, self.tip, outbound) {
                     Ok(cutting) => self.current = cutting,
                     Err(error) => self.troubles.push(Trouble::at(path, error)),
                 }
@@ -119,7 +122,7 @@ impl<'a, 'c> Reader<'a, 'c> {
                 Ok(Some((segment, content))) => {
                     self.context.progress.advance(0, segment.size);
                     // What the vault already holds under this name is not sealed again.
-                    if cutting.before.contains(&segment) {
+                    if cutting.before.contains(&segment) || cutting.stands(&segment) {
                         continue;
                     }
                     return Ok(Some(Piece::Segment {
@@ -159,6 +162,8 @@ struct Cutting {
     segments: Vec<SegmentRef>,
     inline: Option<Vec<u8>>,
     before: Vec<SegmentRef>,
+    /// The paths of the segments that stand in the vault's tree, also those that came before a head that names them.
+    standing: BTreeSet<String>,
     had_before: bool,
     origin: Origin,
 }
@@ -169,6 +174,7 @@ impl Cutting {
         open_vault: &OpenVault,
         context: &Context<'_>,
         survey: &Survey,
+        tip: TreeId,
         outbound: Outbound,
     ) -> Result<Option<Self>> {
         let Outbound {
@@ -199,6 +205,7 @@ impl Cutting {
             inline: None,
             had_before: before.is_some(),
             before: before.as_ref().map(|head| head.segments.clone()).unwrap_or_default(),
+            standing: BTreeSet::new(),
             origin,
             source: Box::new(std::io::empty()),
             local,
@@ -215,6 +222,9 @@ impl Cutting {
             cutting.inline = Some(content);
             return Ok(Some(cutting));
         }
+        let segments = layout::segment_folder(id);
+        let standing = open_vault.mirror.list(tip, &segments)?.into_iter();
+        cutting.standing = standing.map(|(name, _)| format!("{segments}/{name}")).collect();
         match outgoing.filtered {
             Some(content) => cutting.source = Box::new(std::io::Cursor::new(content)),
             None => {
@@ -249,6 +259,11 @@ impl Cutting {
             self.left = self.local.size - offset;
         }
         Ok(())
+    }
+
+    /// Whether the vault's tree holds the segment. Its name is the keyed hash of its content.
+    fn stands(&self, segment: &SegmentRef) -> bool {
+        self.standing.contains(&layout::segment_path(self.id, segment.id))
     }
 
     /// The next segment and its content; `None` at the end.
@@ -317,11 +332,18 @@ impl Cutting {
             origin: self.origin,
             dictionary: None,
         };
-        let dropped = self
-            .before
-            .into_iter()
-            .filter(|old| !head.segments.contains(old))
+        let named: BTreeSet<String> = head
+            .segments
+            .iter()
+            .map(|segment| layout::segment_path(self.id, segment.id))
             .collect();
+        let mut dropped = self.standing;
+        dropped.extend(
+            self.before
+                .iter()
+                .map(|segment| layout::segment_path(self.id, segment.id)),
+        );
+        let dropped = dropped.into_iter().filter(|old| !named.contains(old)).collect();
         Ok(Finished {
             id: self.id,
             inline: self.inline,

@@ -11,11 +11,23 @@ use crate::vault::Vault;
 impl OpenVault {
     /// Fetches the remote's tip, verifies it and makes it this machine's tip. One round trip when nothing changed.
     ///
+    /// What is outgoing and cannot be pushed any more is decided on anew. That may need to bring sessions back, which only a sync
+    /// does: where something is outgoing, this is for a vault that was [diverted](Self::divert).
+    ///
     /// # Errors
     /// [`Kind::Network`]; [`Kind::General`] where the repository is no vault, [`Kind::Key`] where it is another one; [`Kind::Rollback`] where the remote's history is not a continuation of what was seen here;
     /// [`Kind::Damaged`] where a seal does not verify. Nothing local has changed then.
-    pub fn fetch(&mut self, remote: &mut dyn Remote) -> Result<CommitId> {
-        let (seen, _) = self.tip()?;
+    pub(super) fn fetch(&mut self, remote: &mut dyn Remote) -> Result<()> {
+        let incoming = self.receive(remote)?;
+        self.go_on_from(incoming, None)
+    }
+
+    /// Fetches the remote's tip and verifies it. No pointer but the one for what came has moved then.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub(super) fn receive(&mut self, remote: &mut dyn Remote) -> Result<CommitId> {
+        let seen = self.seen()?;
         tracing::debug!("asking {} for its newest state", remote.location());
         let fetched = remote.fetch(&self.mirror).map_err(gone)?;
         let Some(incoming) = fetched else {
@@ -35,7 +47,11 @@ impl OpenVault {
         }
         if !self.mirror.is_ancestor(seen, incoming)? {
             // Before it is called a rollback: is it the right repository at all?
-            let found = vault_id(&self.mirror, self.mirror.commit(incoming)?.tree)?;
+            let found =
+                vault_id(&self.mirror, self.mirror.commit(incoming)?.tree).map_err(|error| match error.kind() {
+                    Kind::General => error.hint(REPLACED),
+                    _ => error,
+                })?;
             if found != self.vault.id() {
                 return Err(other_vault(found, self.vault.id()));
             }
@@ -53,23 +69,41 @@ impl OpenVault {
         }
         verify_history(&self.mirror, &self.vault, incoming, Some(seen))?;
         tracing::debug!("it is at commit {incoming}; every seal since {seen} verifies");
-        self.mirror.set(Pointer::Tip, Some(seen), incoming)?;
-        self.vault = with_dictionaries(&self.mirror, self.mirror.commit(incoming)?.tree, &self.vault)?;
         Ok(incoming)
+    }
+
+    /// Makes what was received this machine's tip.
+    pub(super) fn advance(&mut self, incoming: CommitId) -> Result<()> {
+        let seen = self.seen()?;
+        if incoming != seen {
+            self.mirror.set(Pointer::Tip, Some(seen), incoming)?;
+            self.vault = with_dictionaries(&self.mirror, self.mirror.commit(incoming)?.tree, &self.vault)?;
+        }
+        match self.mirror.get(Pointer::Outgoing)? {
+            Some(outgoing) if self.mirror.is_ancestor(outgoing, incoming)? => {
+                tracing::debug!("what was outgoing has arrived");
+                Ok(self.mirror.clear(Pointer::Outgoing)?)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// A repository that was there before and is not any more says what to do about that.
+/// A repository that was there before and is not any more, or is another one, says what to do about that.
 fn gone(error: MirrorError) -> Error {
-    let is_gone = matches!(error, MirrorError::NotFound { .. } | MirrorError::NoRepository { .. });
-    let error = Error::from(error);
-    if !is_gone {
-        return error;
-    }
-    error.hint(
-        "nothing was changed here; it may have been renamed, deleted, or be hidden from this account: `csync remote show` shows the address, `csync remote set-url URL` takes another one",
-    )
+    let hint = match error {
+        MirrorError::NotFound { .. } | MirrorError::NoRepository { .. } => GONE,
+        MirrorError::NotAVault { .. } => REPLACED,
+        _ => return error.into(),
+    };
+    Error::from(error).hint(hint)
 }
+
+/// What to do about a repository that is not there any more.
+const GONE: &str = "nothing was changed here; it may have been renamed, deleted, or be hidden from this account: `csync remote show` shows the address, `csync remote set-url URL` takes another one";
+
+/// What to do about a repository that is not the one that it was.
+const REPLACED: &str = "nothing was changed here or there; the address may be wrong, or the repository was replaced: `csync remote show` shows the address, `csync remote set-url URL` takes another one";
 
 fn rollback(message: String, mirror: &Mirror, seen: CommitId, incoming: Option<CommitId>) -> Error {
     let folder = mirror.folder().display();
@@ -130,5 +164,5 @@ fn other_vault(found: VaultId, ours: VaultId) -> Error {
         Kind::Key,
         format!("the remote holds vault {found}, but this machine joined vault {ours}"),
     )
-    .hint("nothing was changed here; the address may be wrong, or the repository was replaced: `csync remote show` shows it, `csync remote set-url URL` takes another one")
+    .hint(REPLACED)
 }

@@ -1,5 +1,6 @@
 //! One file per use case; composes the rooms below.
 
+mod absence;
 mod agreement;
 mod apply;
 mod beside;
@@ -19,6 +20,7 @@ mod init;
 mod items;
 mod merges;
 mod open;
+mod outgoing;
 mod patience;
 mod preview;
 mod projects;
@@ -27,6 +29,7 @@ mod remote;
 mod report;
 mod seal;
 mod selection;
+mod sending;
 mod settings;
 mod status;
 mod steps;
@@ -36,6 +39,7 @@ mod titles;
 mod versions;
 
 pub use crate::mirror::Carrier;
+pub use absence::Absence;
 pub use conflicts::{ConflictItem, Conflicts, Keep};
 pub use connect::{prepare, relay_credential};
 pub use context::{Clock, Context, SystemClock};
@@ -45,13 +49,13 @@ pub use doctor::{DoctorOptions, Finding, Level, doctor};
 pub use init::{InitOptions, Initialised, Passphrase, init};
 pub use open::{OpenVault, joined};
 pub use remote::{
-    Examination, Holds, MoveOptions, Moved, RemoteFacts, Switched, examine as examine_remote, remote_facts, set_url,
+    Examination, Holds, MoveOptions, Moved, RemoteFacts, examine as examine_remote, remote_facts, set_url,
 };
 pub use report::{Action, Item, Report, Trouble};
 pub use selection::{Request, Selection};
 pub use settings::write as write_settings;
-pub use status::{Status, status};
-pub use sync::{Direction, SyncOptions, sync, sync_with};
+pub use status::{Status, Waiting, status};
+pub use sync::{Direction, LARGEST_PUSH, SyncOptions, sync, sync_with};
 pub use titles::Title;
 
 #[cfg(all(test, unix))]

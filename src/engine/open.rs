@@ -110,7 +110,7 @@ impl OpenVault {
         let sources = open_sources(context)?;
         let vault = with_dictionaries(&mirror, tree, &Vault::new(key))?;
         tracing::debug!("opened vault {found}, whose mirror is {}", mirror.folder().display());
-        Ok(Self {
+        let mut open = Self {
             mirror,
             vault,
             index: Index::open(&context.paths.index_file())?,
@@ -118,7 +118,9 @@ impl OpenVault {
             device: joined.device,
             remote_url: joined.remote,
             _lock: lock,
-        })
+        };
+        open.mend_outgoing()?;
+        Ok(open)
     }
 
     /// Connects to the remote.
@@ -129,16 +131,27 @@ impl OpenVault {
         super::connect::connect(context, &self.remote_url)
     }
 
-    /// The tip that this machine last saw and verified.
+    /// The newest state of the vault that this machine knows: what waits to be sent, else what the remote last had.
     ///
     /// # Errors
     /// A damaged mirror.
     pub fn tip(&self) -> Result<(CommitId, TreeId)> {
-        let tip = self
-            .mirror
-            .get(Pointer::Tip)?
-            .ok_or_else(|| Error::new(Kind::Damaged, "the mirror has lost its tip").hint("run `csync init` again"))?;
+        let seen = self.seen()?;
+        let tip = match self.mirror.get(Pointer::Outgoing)? {
+            Some(outgoing) if outgoing != seen && self.mirror.is_ancestor(seen, outgoing)? => outgoing,
+            _ => seen,
+        };
         Ok((tip, self.mirror.commit(tip)?.tree))
+    }
+
+    /// The remote's tip as this machine last saw and verified it.
+    ///
+    /// # Errors
+    /// A damaged mirror.
+    pub fn seen(&self) -> Result<CommitId> {
+        self.mirror
+            .get(Pointer::Tip)?
+            .ok_or_else(|| Error::new(Kind::Damaged, "the mirror has lost its tip").hint("run `csync init` again"))
     }
 
     /// The tree of the base: what this machine last agreed on with the vault. `None` before the first sync.

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use tempfile::TempDir;
+
+use super::absence::Absence;
 use super::context::Context;
 use super::open::{OpenVault, SCRATCH};
 use super::report::{Action, Report};
+use super::survey::Survey;
 use super::sync::{Direction, SyncOptions, check_breaker};
 use crate::core::plan::Decision;
 use crate::core::progress::Phase;
@@ -18,22 +22,19 @@ pub(super) fn preview(
     remote: &mut dyn Remote,
     options: &SyncOptions,
 ) -> Result<Report> {
-    let scratch = tempfile::Builder::new()
-        .prefix(SCRATCH)
-        .tempdir_in(&context.paths.state_dir)
-        .map_err(|source| {
-            Error::new(Kind::General, "cannot make a temporary folder for the dry run")
-                .hint("look at the space and the permissions of the state folder")
-                .caused_by(source)
-        })?;
-    open.divert(scratch.path())?;
+    let _scratch = open.divert(context)?;
     let mut report = Report {
         dry_run: true,
         ..Report::default()
     };
     context.progress.begin(Phase::Receive, 0, 0);
-    open.fetch(remote)?;
+    let fetched = open.fetch(remote);
     context.progress.end();
+    report.pending = open.pending()?;
+    if let Err(error) = fetched {
+        report.set_offline(Absence::of(&error).ok_or(error)?);
+        return Ok(report);
+    }
     let survey = open.survey(context)?;
     let steps = open.steps(&survey, &options.selection)?;
     check_breaker(context, options, &steps)?;
@@ -86,6 +87,7 @@ pub(super) fn preview(
             };
             report.tell(open.item(&step.path, Some(step), action, None, &survey));
         }
+        open.foresee_sending(&survey, &mut report)?;
     }
     report.troubles.extend(survey.troubles);
     report.troubles.extend(steps.troubles);
@@ -93,12 +95,44 @@ pub(super) fn preview(
 }
 
 impl OpenVault {
-    /// Works on a copy of the mirror's refs and of the index in `folder`; nothing that lasts is written from now on.
-    fn divert(&mut self, folder: &std::path::Path) -> Result<()> {
-        self.mirror = Mirror::scratch(&self.mirror, &folder.join("mirror.git"))?;
-        self.index = self.index.scratch(&folder.join("index.sqlite"))?;
+    /// Works on a copy of the mirror's refs and of the index in a folder that goes away with what is returned; nothing that lasts
+    /// is written from now on.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub(super) fn divert(&mut self, context: &Context<'_>) -> Result<TempDir> {
+        let scratch = tempfile::Builder::new()
+            .prefix(SCRATCH)
+            .tempdir_in(&context.paths.state_dir)
+            .map_err(|source| {
+                Error::new(Kind::General, "cannot make a temporary folder to look ahead in")
+                    .hint("look at the space and the permissions of the state folder")
+                    .caused_by(source)
+            })?;
+        self.mirror = Mirror::scratch(&self.mirror, &scratch.path().join("mirror.git"))?;
+        self.index = self.index.scratch(&scratch.path().join("index.sqlite"))?;
         for source in &mut self.sources {
             source.root = source.root.read_only()?;
+        }
+        Ok(scratch)
+    }
+
+    /// Tells of what is sealed already and would be sent.
+    fn foresee_sending(&mut self, survey: &Survey, report: &mut Report) -> Result<()> {
+        let Some(outgoing) = self.outgoing()? else {
+            return Ok(());
+        };
+        for (id, (was, is)) in self.outgoing_heads(&outgoing)? {
+            let Some(blob) = is.or(was) else { continue };
+            let Ok(head) = self.open_head(id, blob) else { continue };
+            let action = match (was, is) {
+                (None, _) => Action::Added,
+                (Some(_), Some(_)) => Action::Sent,
+                (Some(_), None) => Action::DeletedThere,
+            };
+            if !report.items.contains_key(&head.path) {
+                report.tell(self.item(&head.path, None, action, None, survey));
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::absence::Absence;
 use super::titles::Title;
 
 use crate::core::path::LogicalPath;
@@ -37,6 +38,8 @@ pub enum Action {
     CameBack,
     /// It was swept here; the vault keeps it.
     Evicted,
+    /// It is sealed, and goes into the vault with the first run that reaches the remote.
+    Sealed,
     /// It waits; the note says for what.
     Held,
 }
@@ -111,8 +114,12 @@ pub struct Report {
     pub dry_run: bool,
     /// Bytes that the push added to the remote.
     pub bytes_sent: u64,
-    /// How many commits were made: 0 or 1.
+    /// How many commits the remote took.
     pub commits: u32,
+    /// Why the remote could not be reached; none where it was.
+    pub offline: Option<Absence>,
+    /// How many files are sealed and wait for the remote, after this run.
+    pub pending: usize,
     /// How often a push lost a race and was tried again.
     pub races: u32,
     /// How many local files were read.
@@ -133,11 +140,21 @@ impl Report {
         self.items.values().filter(|item| item.action == action).count()
     }
 
-    /// The kind that the whole ends with, where it is not plain success. Partial work comes before conflicts that wait.
+    /// Takes note that the remote cannot be reached.
+    pub(super) fn set_offline(&mut self, absence: Absence) {
+        tracing::debug!("the remote {} cannot be reached: {}", absence.remote, absence.why);
+        self.offline = Some(absence);
+    }
+
+    /// The kind that the whole ends with, where it is not plain success. Partial work comes before a remote that cannot be reached
+    /// (unless `offline_ok`), and that before conflicts that wait.
     #[must_use]
-    pub fn outcome(&self) -> Option<Kind> {
+    pub fn outcome(&self, offline_ok: bool) -> Option<Kind> {
         if !self.troubles.is_empty() {
             return Some(Kind::Partial);
+        }
+        if self.offline.is_some() && !offline_ok {
+            return Some(Kind::Network);
         }
         (self.count(Action::Conflict) > 0).then_some(Kind::Conflicts)
     }

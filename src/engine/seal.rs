@@ -1,13 +1,16 @@
 //! The sending half: seals in parallel what [`cutting`](super::cutting) reads, writes one pack and one commit.
 //!
 //! Memory is bounded whatever the total: at most three batches of pieces are held: one is read, one sealed, one written.
+//! What is sealed in one run becomes several commits where it is more than one push should carry.
+
+use std::collections::VecDeque;
 
 use rayon::prelude::*;
 
 use super::context::Context;
 use super::cutting::{Finished, Outbound, Piece, Reader};
 use super::open::OpenVault;
-use super::report::Report;
+use super::report::Trouble;
 use super::survey::{LocalFile, Survey};
 use crate::core::id::{BlobId, CommitId, ContentHash, FileId, TreeId};
 use crate::core::path::LogicalPath;
@@ -42,24 +45,35 @@ enum Placed {
     Head(Box<Finished>),
 }
 
-/// What the sealing of all files came to.
+/// What sealing came to, as far as it belongs to one commit.
+#[derive(Default)]
 pub(super) struct Sealing {
-    /// The changes of the vault's tree.
+    /// The changes of the vault's tree. Segments may come in an earlier commit than the head that names them.
     pub edits: Vec<TreeEdit>,
-    /// The files.
+    /// The files whose heads are among them.
     pub files: Vec<SealedFile>,
 }
 
-impl OpenVault {
-    /// Seals `outbound` into `writer`. A file that cannot be read only makes [`Trouble`].
-    pub(super) fn seal_files(
-        &self,
-        context: &Context<'_>,
-        writer: &mut Writer<'_>,
+/// Seals the files of a queue, as much at a time as one commit takes.
+pub(super) struct Sealer<'a, 'c> {
+    vault: &'a Vault,
+    context: &'a Context<'c>,
+    reader: Reader<'a, 'c>,
+    /// Pieces that were read.
+    batch: Vec<Piece>,
+    /// Pieces that were sealed.
+    ready: VecDeque<SealedPiece>,
+}
+
+impl<'a, 'c> Sealer<'a, 'c> {
+    /// A sealer of `outbound`; `tip` is the vault's tree.
+    pub(super) fn new(
+        open: &'a OpenVault,
+        context: &'a Context<'c>,
+        survey: &'a Survey,
+        tip: TreeId,
         outbound: Vec<Outbound>,
-        survey: &Survey,
-        report: &mut Report,
-    ) -> Result<Sealing> {
+    ) -> Result<Self> {
         let bytes = outbound
             .iter()
             .map(|out| {
@@ -69,34 +83,49 @@ impl OpenVault {
             })
             .sum();
         context.progress.begin(Phase::Seal, outbound.len() as u64, bytes);
-        let mut reader = Reader::new(self, context, survey, outbound);
-        let mut sealing = Sealing {
-            edits: Vec::new(),
-            files: Vec::new(),
-        };
+        let mut reader = Reader::new(open, context, survey, tip, outbound);
+        let batch = reader.next_batch()?;
+        Ok(Self {
+            vault: &open.vault,
+            context,
+            reader,
+            batch,
+            ready: VecDeque::new(),
+        })
+    }
+
+    /// Whether everything was sealed.
+    pub(super) fn is_done(&self) -> bool {
+        self.batch.is_empty() && self.ready.is_empty()
+    }
+
+    /// Seals into `writer` until it holds `limit` bytes, or everything is sealed.
+    pub(super) fn part(&mut self, writer: &mut Writer<'_>, limit: u64) -> Result<Sealing> {
+        let mut sealing = Sealing::default();
         // Three stages at a time: one batch is read and the one before the last is written here, while the last is sealed beside.
-        let mut batch = reader.next_batch()?;
-        let mut sealed = Vec::new();
-        while !batch.is_empty() {
-            let vault = &self.vault;
-            let (sealing_now, next) = seal_while(vault, batch, || {
-                for piece in std::mem::take(&mut sealed) {
-                    place(writer, piece, &mut sealing)?;
-                }
+        while !self.batch.is_empty() && writer.bytes() < limit {
+            let batch = std::mem::take(&mut self.batch);
+            let (ready, reader, context) = (&mut self.ready, &mut self.reader, self.context);
+            let (sealed, next) = seal_while(self.vault, batch, || {
+                place_until(ready, writer, limit, &mut sealing)?;
                 context.check_stop()?;
                 reader.next_batch()
             });
-            sealed = sealing_now?;
-            batch = next?;
+            self.ready.extend(sealed?);
+            self.batch = next?;
         }
-        for piece in sealed {
-            place(writer, piece, &mut sealing)?;
-        }
-        report.troubles.append(&mut reader.troubles);
-        context.progress.end();
+        place_until(&mut self.ready, writer, limit, &mut sealing)?;
         Ok(sealing)
     }
 
+    /// The files that could not be read.
+    pub(super) fn end(self) -> Vec<Trouble> {
+        self.context.progress.end();
+        self.reader.troubles
+    }
+}
+
+impl OpenVault {
     /// Makes the commit of `edits` on top of `parent`.
     pub(super) fn commit(
         &self,
@@ -182,6 +211,21 @@ fn seal_piece(vault: &Vault, piece: Piece) -> Result<SealedPiece> {
     })
 }
 
+/// Places pieces until `writer` holds `limit` bytes.
+fn place_until(
+    ready: &mut VecDeque<SealedPiece>,
+    writer: &mut Writer<'_>,
+    limit: u64,
+    sealing: &mut Sealing,
+) -> Result<()> {
+    while writer.bytes() < limit
+        && let Some(piece) = ready.pop_front()
+    {
+        place(writer, piece, sealing)?;
+    }
+    Ok(())
+}
+
 fn place(writer: &mut Writer<'_>, piece: SealedPiece, sealing: &mut Sealing) -> Result<()> {
     let blob = writer.blob(&piece.bytes)?;
     match piece.what {
@@ -194,8 +238,7 @@ fn place(writer: &mut Writer<'_>, piece: SealedPiece, sealing: &mut Sealing) -> 
                 path: layout::head_path(finished.id),
                 entry: Some(Put::Blob(blob)),
             });
-            for segment in &finished.dropped {
-                let path = layout::segment_path(finished.id, segment.id);
+            for path in finished.dropped {
                 sealing.edits.push(TreeEdit { path, entry: None });
             }
             sealing.files.push(SealedFile {

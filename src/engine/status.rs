@@ -1,6 +1,6 @@
 //! `status`: what is here, what is in the vault, what waits and why. Offline unless asked to fetch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::connect::remember_carrier;
 use super::context::Context;
@@ -8,6 +8,7 @@ use super::open::OpenVault;
 use super::report::{Action, Item, Report, Trouble};
 use super::selection::Selection;
 use super::steps::Hold;
+use crate::core::id::FileId;
 use crate::core::path::LogicalPath;
 use crate::core::plan::Decision;
 use crate::core::progress::Phase;
@@ -38,15 +39,30 @@ pub struct Status {
     pub conflicts: Vec<Item>,
     /// What waits, and for what.
     pub held: Vec<Item>,
+    /// What is sealed and waits for the remote; none where nothing does.
+    pub waiting: Option<Waiting>,
     /// What could not be looked at.
     pub troubles: Vec<Trouble>,
+}
+
+/// What was sealed while the remote could not be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many files.
+    pub files: usize,
+    /// Since when, as RFC 3339, where it is known.
+    pub since: Option<String>,
 }
 
 impl Status {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.outgoing.is_empty() && self.incoming.is_empty() && self.conflicts.is_empty() && self.held.is_empty()
+        self.outgoing.is_empty()
+            && self.incoming.is_empty()
+            && self.conflicts.is_empty()
+            && self.held.is_empty()
+            && self.waiting.is_none()
     }
 
     /// The kind that the whole ends with, where it is not plain success.
@@ -63,6 +79,20 @@ impl Status {
 pub fn status(context: &Context<'_>, fetch: bool) -> Result<Status> {
     let mut open = OpenVault::open(context, "status")?;
     let mut report = Report::default();
+    let outgoing = open.outgoing()?;
+    let sealed: BTreeSet<FileId> = match &outgoing {
+        Some(outgoing) => open.outgoing_heads(outgoing)?.into_keys().collect(),
+        None => BTreeSet::new(),
+    };
+    let waiting = outgoing.as_ref().map(|outgoing| Waiting {
+        files: sealed.len(),
+        since: open.outgoing_since(outgoing),
+    });
+    // Where another machine was first since something was sealed, only a sync goes on from there: here it is looked at aside.
+    let _scratch = match waiting {
+        Some(_) if fetch => Some(open.divert(context)?),
+        _ => None,
+    };
     if fetch {
         let mut remote = open.connect(context)?;
         context.progress.begin(Phase::Receive, 0, 0);
@@ -102,6 +132,8 @@ pub fn status(context: &Context<'_>, fetch: bool) -> Result<Status> {
             Decision::DeleteThere => {
                 outgoing.insert(step.path.clone(), item(Action::DeletedThere));
             }
+            // The vault does not have yet what only waits to be sent.
+            Decision::Evicted if sealed.contains(&open.vault.file_id(&step.path)) => {}
             Decision::Evicted => evicted += 1,
             Decision::Nothing | Decision::Agree | Decision::Forget => {}
             Decision::Take
@@ -141,6 +173,7 @@ pub fn status(context: &Context<'_>, fetch: bool) -> Result<Status> {
         incoming: incoming.into_values().collect(),
         conflicts: conflicts.into_values().collect(),
         held: held.into_values().collect(),
+        waiting,
         troubles: report.troubles,
     })
 }

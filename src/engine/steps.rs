@@ -306,8 +306,27 @@ impl OpenVault {
         moved
     }
 
+    /// The file here that is the one at `path`, in another project folder to which its session has moved.
+    pub(super) fn stands_elsewhere(&self, path: &LogicalPath, survey: &Survey) -> Option<LocalFile> {
+        let (_, open) = self.source_of(path)?;
+        let session = open.source.session_of(path.relative())?;
+        let folder = open.source.project_folder(path.relative());
+        survey.files.values().find_map(|file| {
+            if transcript_session(open.source.as_ref(), file.kind, &file.path)? != session {
+                return None;
+            }
+            let now = open.source.project_folder(file.path.relative())?;
+            if Some(now) == folder {
+                return None;
+            }
+            let renamed = open.source.with_project_folder(path.relative(), &|_| now.to_owned());
+            let there = LogicalPath::new(path.source(), &renamed).ok()?;
+            survey.files.get(&there).cloned()
+        })
+    }
+
     /// Whether the local file `there` begins with what the vault has of `path`. In doubt it does not.
-    fn holds_all_of(&mut self, there: &LocalFile, path: &LogicalPath, agreed: &Agreed) -> bool {
+    pub(super) fn holds_all_of(&mut self, there: &LocalFile, path: &LogicalPath, agreed: &Agreed) -> bool {
         let Ok(head) = self.open_head(self.vault.file_id(path), agreed.head) else {
             return false;
         };

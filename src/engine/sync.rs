@@ -1,27 +1,22 @@
 //! `sync`, `push` and `pull`: fetch, decide, write, seal, push; again where another machine was first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::absence::Absence;
 use super::connect::remember_carrier;
 use super::context::Context;
-use super::cutting::Outbound;
 use super::open::OpenVault;
 use super::patience::Patience;
 use super::preview::preview;
-use super::rejections::rejected;
 use super::report::{Action, Report};
-use super::seal::SealedFile;
 use super::selection::Selection;
 use super::steps::{Hold, Step, Steps};
 use super::survey::Survey;
-use crate::core::id::{CommitId, FileId};
-use crate::core::path::LogicalPath;
-use crate::core::plan::Decision;
+use crate::core::id::CommitId;
 use crate::core::progress::Phase;
 use crate::error::{Error, Kind, Result};
-use crate::mirror::{Pointer, Push, Remote};
-use crate::state::Agreed;
-use crate::vault::{Note, layout};
+use crate::mirror::Remote;
+use crate::vault::layout;
 
 /// Which way to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +51,12 @@ pub struct SyncOptions {
     pub dry_run: bool,
     /// Go on where the plan destroys more than the breaker allows.
     pub allow_deletions: bool,
+    /// The most bytes that one push carries, of which a commit has little more; [`LARGEST_PUSH`] suits the hosts.
+    pub largest_push: u64,
 }
+
+/// How many bytes a push carries at most: hosts refuse pushes from 1 or 2 GiB on, and one that breaks off begins anew.
+pub const LARGEST_PUSH: u64 = 512 << 20;
 
 /// Runs `sync`, `push` or `pull`.
 ///
@@ -66,7 +66,7 @@ pub fn sync(context: &Context<'_>, options: &SyncOptions) -> Result<Report> {
     let mut open = OpenVault::open(context, options.direction.name())?;
     let mut remote = open.connect(context)?;
     let report = sync_with(context, &mut open, remote.as_mut(), options)?;
-    if !options.dry_run {
+    if !options.dry_run && report.offline.is_none() {
         remember_carrier(context, remote.as_ref());
     }
     Ok(report)
@@ -93,7 +93,9 @@ pub fn sync_with(
         let done = open.round(context, remote, options, &mut report)?;
         open.settle_roots(&mut report);
         if done {
-            open.index.set_meta("last-sync", &context.time_text())?;
+            if report.offline.is_none() {
+                open.index.set_meta("last-sync", &context.time_text())?;
+            }
             // After the real work: a mirror with too many packs is slow, never wrong.
             if let Err(error) = open.mirror.consolidate() {
                 tracing::warn!("the mirror could not be consolidated: {error}");
@@ -132,7 +134,7 @@ pub(super) fn check_breaker(context: &Context<'_>, options: &SyncOptions, steps:
 }
 
 impl OpenVault {
-    /// One attempt. `false`: another machine pushed first.
+    /// One attempt. `false`: another machine pushed first. Where the remote is out of reach, all is done but the exchange.
     fn round(
         &mut self,
         context: &Context<'_>,
@@ -141,11 +143,21 @@ impl OpenVault {
         report: &mut Report,
     ) -> Result<bool> {
         context.progress.begin(Phase::Receive, 0, 0);
-        let (before, _) = self.tip()?;
-        self.fetch(remote)?;
+        let before = self.seen()?;
+        match self.receive(remote) {
+            Ok(incoming) => self.go_on_from(incoming, Some((context, report)))?,
+            Err(error) => {
+                let absence = Absence::of(&error).ok_or(error)?;
+                report.set_offline(absence);
+            }
+        }
         report.new_members.extend(self.new_members(before)?);
         context.progress.end();
         context.check_stop()?;
+        if report.offline.is_some() && options.direction == Direction::Pull {
+            report.pending = self.pending()?;
+            return Ok(true);
+        }
 
         let mut survey = self.survey(context)?;
         report.files_read += survey.files_read;
@@ -181,7 +193,7 @@ impl OpenVault {
         if options.direction == Direction::Pull {
             return Ok(true);
         }
-        self.send(context, remote, options, &steps, survey, base, report)
+        self.send(context, remote, options, &steps, (survey, base), report)
     }
 
     pub(super) fn tell_held_push(&self, step: &Step, survey: &Survey, report: &mut Report) {
@@ -196,138 +208,13 @@ impl OpenVault {
         }
     }
 
-    /// Seals and pushes what changed here. `false`: another machine pushed first.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one round, each used once")]
-    fn send(
-        &mut self,
-        context: &Context<'_>,
-        remote: &mut dyn Remote,
-        options: &SyncOptions,
-        steps: &Steps,
-        mut survey: Survey,
-        mut base: BTreeMap<LogicalPath, Agreed>,
-        report: &mut Report,
-    ) -> Result<bool> {
-        let (tip, tip_tree) = self.tip()?;
-        let unsettled: BTreeSet<FileId> = self
-            .head_changes(self.base_tree()?, Some(tip_tree))?
-            .into_keys()
-            .collect();
-        let mut outbound = Vec::new();
-        for file in survey.files.values() {
-            let agreed = base.get(&file.path);
-            let id = self.vault.file_id(&file.path);
-            let (_, open) = self.source_of(&file.path).expect("it was found in a source");
-            let session = open.source.session_of(file.path.relative());
-            if agreed.is_some_and(|agreed| agreed.hash == file.hash)
-                || unsettled.contains(&id)
-                || steps.unreadable.contains(&id)
-                || steps.steps.get(&file.path).is_some_and(|step| step.hold.is_some())
-                || !options
-                    .selection
-                    .includes(&file.path, &file.relative, session.as_deref(), open)
-            {
-                continue;
-            }
-            outbound.push((file.clone(), agreed.map(|agreed| (id, agreed.head))));
-        }
-        let deleted: Vec<LogicalPath> = steps
-            .steps
-            .values()
-            .filter(|step| step.decision == Decision::DeleteThere && step.hold.is_none())
-            .map(|step| step.path.clone())
-            .collect();
-        if outbound.is_empty() && deleted.is_empty() {
-            return Ok(true);
-        }
-        let mut ready = Vec::with_capacity(outbound.len());
-        for (file, before) in outbound {
-            let before = match before {
-                Some((id, head)) => Some(self.open_head(id, head)?),
-                None => None,
-            };
-            ready.push(Outbound { file, before });
-        }
-
-        let mut writer = self.mirror.writer()?;
-        let sealing = self.seal_files(context, &mut writer, ready, &survey, report)?;
-        if sealing.files.is_empty() && deleted.is_empty() {
-            return Ok(true);
-        }
-        let mut edits = sealing.edits;
-        edits.extend(deleted.iter().flat_map(|path| self.removal(path)));
-        let note = Note {
-            device: self.device.clone(),
-            time: context.time_text(),
-            operation: options.direction.name().to_owned(),
-            added: sealing.files.iter().filter(|file| !file.had_before).count() as u64,
-            changed: sealing.files.iter().filter(|file| file.had_before).count() as u64,
-            deleted: deleted.len() as u64,
-        };
-        let (commit, _) = self.commit(context, &mut writer, (tip, tip_tree), edits, &note)?;
-        let bytes = writer.bytes();
-        writer.finish()?;
-
-        context.check_stop()?;
-        context.progress.begin(Phase::Send, 0, bytes);
-        let pushed = remote.push(&self.mirror, Some(tip), commit)?;
-        context.progress.end();
-        match pushed {
-            Push::Accepted => {}
-            Push::LostRace => return Ok(false),
-            Push::Rejected(rejection) => return Err(rejected(remote, &rejection)),
-        }
-        self.finish_push(&mut survey, &mut base, tip, commit, &sealing.files, &deleted)?;
-        report.bytes_sent += bytes;
-        report.commits += 1;
-        for sent in &sealing.files {
-            let action = if sent.had_before { Action::Sent } else { Action::Added };
-            // What was merged or branched in this run says so; that it was also sent goes without saying.
-            if !report.items.contains_key(&sent.path) {
-                report.tell(self.item(&sent.path, None, action, None, &survey));
-            }
-        }
-        for path in deleted {
-            report.tell(self.item(&path, None, Action::DeletedThere, None, &survey));
-        }
-        Ok(true)
-    }
-
-    /// The remote has taken the commit: the tip, the base and the index follow.
-    fn finish_push(
-        &mut self,
-        survey: &mut Survey,
-        base: &mut BTreeMap<LogicalPath, Agreed>,
-        tip: CommitId,
-        commit: CommitId,
-        sent: &[SealedFile],
-        deleted: &[LogicalPath],
-    ) -> Result<()> {
-        for file in sent {
-            base.insert(
-                file.path.clone(),
-                Agreed {
-                    head: file.head,
-                    hash: file.hash,
-                },
-            );
-            survey.files.insert(file.path.clone(), file.file.clone());
-        }
-        for path in deleted {
-            base.remove(path);
-        }
-        // What waits keeps its old base: that is looked up before the tip moves.
-        self.mirror.set(Pointer::Tip, Some(tip), commit)?;
-        self.set_base(base)?;
-        self.remember(survey, base)
-    }
-
     /// The names of members that joined since `before`.
     fn new_members(&self, before: CommitId) -> Result<Vec<String>> {
-        let (now, now_tree) = self.tip()?;
+        let now = self.seen()?;
         if now == before {
             return Ok(Vec::new());
         }
+        let now_tree = self.mirror.commit(now)?.tree;
         let before_tree = self.mirror.commit(before)?.tree;
         if self.mirror.entry(before_tree, layout::MEMBERS)? == self.mirror.entry(now_tree, layout::MEMBERS)? {
             return Ok(Vec::new());

@@ -148,7 +148,7 @@ impl Mirror {
             let commit = reference.peel_to_commit().map_err(failed)?;
             tips.insert(commit.id());
         }
-        for pointer in [Pointer::Tip, Pointer::Base, Pointer::Incoming] {
+        for pointer in Pointer::ALL {
             tips.extend(self.get(pointer)?.map(super::pointer::oid));
         }
         Ok(tips.into_iter().collect())

@@ -1,6 +1,6 @@
 //! The local bare repository and the remotes it is exchanged with, through libgit2.
 //!
-//! The mirror has no work tree: it is objects, packs and three pointers. What it stores is sealed before it arrives
+//! The mirror has no work tree: it is objects, packs and four pointers. What it stores is sealed before it arrives
 //! here, and nothing in it is ever executed or, apart from the few settings that csync itself writes, read as
 //! configuration. No `git2` type leaves this room.
 //!

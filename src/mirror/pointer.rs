@@ -18,15 +18,22 @@ pub enum Pointer {
     Base,
     /// What the last fetch brought, not yet verified. All its objects are there.
     Incoming,
+    /// The newest of the commits that were sealed here and are not known to be at the remote. Its history goes back to
+    /// [`Pointer::Tip`].
+    Outgoing,
 }
 
 impl Pointer {
+    /// All of them.
+    pub(super) const ALL: [Self; 4] = [Self::Tip, Self::Base, Self::Incoming, Self::Outgoing];
+
     /// The reference that holds it.
     pub(super) const fn reference(self) -> &'static str {
         match self {
             Self::Tip => "refs/heads/main",
             Self::Base => "refs/csync/base",
             Self::Incoming => "refs/csync/incoming",
+            Self::Outgoing => "refs/csync/outgoing",
         }
     }
 }
@@ -70,6 +77,18 @@ impl Mirror {
         }
     }
 
+    /// Puts a pointer back to where it was, wherever it is now; none: it is removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mirror::set`].
+    pub fn restore(&self, pointer: Pointer, commit: Option<CommitId>) -> Result<(), MirrorError> {
+        match commit {
+            Some(commit) => self.set(pointer, self.get(pointer)?, commit),
+            None => self.clear(pointer),
+        }
+    }
+
     /// Removes a pointer, if it is there. The commits stay.
     ///
     /// # Errors
@@ -106,10 +125,10 @@ pub(super) fn compare_and_swap(
     new: Oid,
 ) -> Result<bool, git2::Error> {
     const MESSAGE: &str = "csync";
-    let moved = match expected {
-        None => repository.reference(name, new, false, MESSAGE),
-        Some(expected) => repository.reference_matching(name, new, true, expected, MESSAGE),
-    };
+    // Zero stands for "there is none". `git_reference_create` without force would look before it takes the lock, and two that
+    // create the same reference at once would both succeed.
+    let old = expected.unwrap_or(Oid::ZERO_SHA1);
+    let moved = repository.reference_matching(name, new, true, old, MESSAGE);
     match moved {
         Ok(_) => Ok(true),
         Err(error) => match error.code() {

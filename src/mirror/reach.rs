@@ -7,9 +7,11 @@ use git2::{ObjectType, Oid, Sort};
 
 use super::LARGEST_OBJECT;
 use super::error::MirrorError;
-use super::repository::{check_commits, check_header, read_object};
+use super::pointer::oid;
+use super::repository::{Mirror, check_commits, check_header, read_object};
 use super::tree::{self, Entry, Item, name_of};
 use super::writer::Writer;
+use crate::core::id::CommitId;
 
 /// Tells of every object that the commits `tips` reach and the commits `known` do not, each once, and each after all
 /// that it names. Commits of `known` that `source` lacks are passed over.
@@ -153,4 +155,23 @@ pub(super) fn verify(
         }
         Ok(())
     })
+}
+
+impl Mirror {
+    /// How many bytes of objects `new` needs that `known` does not have: about what a push of it sends.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is missing or damaged.
+    pub fn weight(&self, new: CommitId, known: CommitId) -> Result<u64, MirrorError> {
+        let mut weight = 0;
+        objects(&self.repository, &[oid(new)], &[oid(known)], &mut |odb, id, kind| {
+            let (size, _) = odb
+                .read_header(id)
+                .map_err(|error| MirrorError::object(name_of(kind, id), self.folder(), &error))?;
+            weight += size as u64;
+            Ok(())
+        })?;
+        Ok(weight)
+    }
 }

@@ -80,7 +80,7 @@ impl Mirror {
         let file = info.join("alternates");
         fs::write(&file, alternates).map_err(|error| MirrorError::io("write", &file, error))?;
         let scratch = Self::open(folder)?;
-        for pointer in [Pointer::Tip, Pointer::Base] {
+        for pointer in [Pointer::Tip, Pointer::Base, Pointer::Outgoing] {
             if let Some(commit) = of.get(pointer)? {
                 scratch.set(pointer, None, commit)?;
             }
@@ -148,7 +148,7 @@ impl Mirror {
     /// The pointers that stand for complete histories.
     pub(super) fn known(&self) -> Result<Vec<Oid>, MirrorError> {
         let mut known = Vec::new();
-        for pointer in [Pointer::Tip, Pointer::Incoming, Pointer::Base] {
+        for pointer in Pointer::ALL {
             known.extend(self.get(pointer)?.map(super::pointer::oid));
         }
         Ok(known)
@@ -344,7 +344,7 @@ fn ensure_settings(folder: &Path) -> Result<(), MirrorError> {
 
 /// Removes the lock files that a run left which was killed while it moved a pointer or wrote the configuration.
 fn unlock(folder: &Path) {
-    let pointers = [Pointer::Tip, Pointer::Base, Pointer::Incoming].map(Pointer::reference);
+    let pointers = Pointer::ALL.map(Pointer::reference);
     for name in pointers
         .into_iter()
         .chain([super::remote::ARRIVING, "config", "packed-refs"])

@@ -24,7 +24,7 @@ fn pointers_move_only_from_where_they_are_expected() {
     let mirror = &bench.mirror;
     let one = commit(mirror, None, &[("a", b"1")]);
     let two = commit(mirror, Some(one), &[("a", b"2")]);
-    for pointer in [Pointer::Tip, Pointer::Base, Pointer::Incoming] {
+    for pointer in Pointer::ALL {
         let moved = |expected, new| match mirror.set(pointer, expected, new) {
             Ok(()) => true,
             Err(MirrorError::Moved { .. }) => false,

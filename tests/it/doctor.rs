@@ -1,6 +1,5 @@
 //! `csync doctor`: each thing is broken on purpose; the doctor finds it, and what it names mends it.
 
-use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +7,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::machines::{Machine, TwoMachines, files_below};
-use crate::servers::{Agent, Ssh};
+use crate::roads::{Road, Server};
+use crate::servers::{Agent, Fault, Ssh};
 
 /// What the doctor finds on a machine.
 struct Visit {
@@ -63,10 +63,16 @@ fn shell(machine: &Machine, line: &str) -> (i32, String) {
     let csync = Path::new(env!("CARGO_BIN_EXE_csync"));
     let mut command = Command::new("sh");
     command.arg("-c").arg(line).env_clear().current_dir(&machine.home);
+    let mut path = csync.parent().unwrap().as_os_str().to_owned();
     for (name, value) in machine.command(&[]).get_envs() {
-        command.env(name, value.unwrap_or_default());
+        let value = value.unwrap_or_default();
+        if name == "PATH" {
+            path.push(":");
+            path.push(value);
+        } else {
+            command.env(name, value);
+        }
     }
-    let path = [csync.parent().unwrap().as_os_str(), &std::env::var_os("PATH").unwrap()].join(OsStr::new(":"));
     let output = command.env("PATH", path).stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     (output.status.code().unwrap_or(-1), said)
@@ -246,7 +252,7 @@ fn a_remote_that_is_away_or_emptied_is_found() {
     let away = two.folder.path().join("away.git");
     std::fs::rename(&two.remote, &away).unwrap();
     let visit = Visit::to(&carol);
-    assert_eq!((visit.code, visit.level("remote.reached")), (1, "error"));
+    assert_eq!((visit.code, visit.bad()), (1, vec!["remote.reached"]));
     std::fs::rename(&away, &two.remote).unwrap();
 
     std::fs::remove_file(two.remote.join("refs/heads/main")).unwrap();
@@ -384,4 +390,37 @@ fn ssh_is_looked_at_key_host_and_agent() {
     assert_eq!(ask(&carol).level("ssh.config"), "error");
     carol.set("CSYNC_TRANSPORT", "auto");
     assert_eq!(ask(&carol).level("ssh.config"), "ok");
+}
+
+#[test]
+fn a_remote_on_a_network_is_found_well_or_told_why_not() {
+    for road in [Road::https("auto"), Road::ssh("auto"), Road::ssh("git")] {
+        let ana = road.joined("ana");
+        ana.write("CLAUDE.md", "Be brief.\n");
+        ana.sync();
+        let well = Visit::to(&ana);
+        assert_eq!((well.code, well.bad()), (0, vec![]), "{:#?}", well.findings);
+
+        road.breaks(Fault::Refuse);
+        let visit = Visit::to(&ana);
+        assert_eq!((visit.code, visit.bad()), (1, vec!["remote.reached"]));
+        ana.write("CLAUDE.md", "Be brief, also when alone.\n");
+        ana.csync(&["sync"]).fails(16);
+        assert_eq!(Visit::to(&ana).bad(), ["remote.reached", "sync.outgoing"]);
+        road.mends();
+        mends(&ana, "sync.outgoing", "warning");
+
+        match &road.server {
+            Server::Ssh(server) => {
+                std::fs::copy(server.read_only_key(), ana.home.join(".ssh/id_ed25519")).unwrap();
+                assert_eq!(Visit::to(&ana).bad(), ["remote.writable"]);
+                std::fs::write(ana.home.join(".ssh/known_hosts"), "").unwrap();
+                assert_eq!(Visit::to(&ana).bad(), ["remote.reached", "ssh.host"]);
+            }
+            _ => {
+                let ana = Machine::new("ana", ana.home.clone());
+                assert_eq!(Visit::to(&ana).bad(), ["remote.reached", "https.sign_in"]);
+            }
+        }
+    }
 }

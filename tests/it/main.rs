@@ -32,6 +32,7 @@ mod looking;
 mod losses;
 mod lost_state;
 mod merging;
+mod offline;
 mod operations;
 mod projects;
 mod races;

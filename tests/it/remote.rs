@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use crate::machines::{Machine, Run, TwoMachines, files_below, git};
+use crate::roads::{Road, Server};
+use crate::servers::Fault;
 
 /// Two machines that have synced, so that the vault has some history.
 fn synced() -> TwoMachines {
@@ -231,6 +233,25 @@ fn nothing_is_left_behind_at_the_old_address() {
 }
 
 #[test]
+fn what_is_sealed_and_waits_goes_to_the_new_address_with_the_next_sync() {
+    let (old, new) = (Road::daemon("auto"), Road::daemon("auto"));
+    let ana = old.joined("ana");
+    ana.write("CLAUDE.md", "Be brief.\n");
+    ana.sync();
+    let tip = old.tip();
+    old.breaks(Fault::Refuse);
+    ana.write("CLAUDE.md", "Be brief, also when alone.\n");
+    ana.csync(&["sync"]).fails(16);
+
+    let moved = ana.csync(&["remote", "set-url", &new.url(), "--push"]).ok();
+    assert!(moved.stderr.contains("could not be asked"), "{}", moved.stderr);
+    assert_eq!(new.tip(), tip, "what is verified moves");
+    assert_eq!(holds(&ana.csync(&["remote", "test", "--json"]).ok()), "this vault");
+    ana.sync();
+    assert_ne!(new.tip(), tip, "and what waited follows");
+}
+
+#[test]
 fn another_vault_and_another_history_are_refused() {
     let two = synced();
     let (ana, bob) = (&two.ana, &two.bob);
@@ -299,4 +320,78 @@ fn transport_is_a_flag_of_every_command_that_reaches_a_remote() {
         assert!(help.contains("--transport <WHAT>"), "{command:?}: {help}");
     }
     two.ana.csync(&["sync", "--transport", "pigeon"]).fails(2);
+}
+
+/// Every road with each transport that can take it.
+fn roads() -> [(Road, &'static str); 5] {
+    [
+        (Road::https("libgit2"), "libgit2"),
+        (Road::https("git"), "git"),
+        (Road::ssh("libgit2"), "libgit2"),
+        (Road::ssh("git"), "git"),
+        (Road::daemon("auto"), "libgit2"),
+    ]
+}
+
+#[test]
+fn every_road_is_tested_with_two_connections_and_nothing_is_written() {
+    for (road, carrier) in roads() {
+        let ana = road.joined("ana");
+        ana.write("CLAUDE.md", "Be brief.\n");
+        ana.sync();
+        let (tip, before) = (road.tip(), road.proxy.connections());
+
+        let run = ana.csync(&["remote", "test", "--json"]).ok();
+
+        assert_eq!(holds(&run), "this vault", "{}", road.url());
+        assert_eq!(run.json()["carrier"], carrier);
+        assert_eq!(run.json()["writable"], true, "{}", run.stdout);
+        assert_eq!(road.tip(), tip);
+        let connections = road.proxy.connections() - before;
+        assert!(
+            connections <= 2,
+            "{connections} connections to {} by {carrier}",
+            road.url()
+        );
+
+        road.breaks(Fault::Refuse);
+        ana.csync(&["remote", "test"]).fails(16);
+    }
+}
+
+#[test]
+fn a_key_that_may_only_read_is_told_and_the_vault_does_not_move_there() {
+    for transport in ["libgit2", "git"] {
+        let road = Road::ssh(transport);
+        let ana = road.joined("ana");
+        let Server::Ssh(server) = &road.server else {
+            unreachable!("this road is one of SSH")
+        };
+        server.bare("other.git");
+        std::fs::copy(server.read_only_key(), ana.home.join(".ssh/id_ed25519")).unwrap();
+
+        let told = ana.csync(&["remote", "test", "--json"]).fails(16);
+        assert_eq!(told.json()["writable"], false, "{}", told.stdout);
+        assert_eq!(holds(&told), "this vault");
+
+        let other = server.url_through(road.proxy.port(), "other.git");
+        let refused = ana.csync(&["remote", "set-url", &other, "--push"]).fails(16);
+        assert!(refused.stderr.contains("cannot be written"), "{}", refused.stderr);
+        assert_eq!(remote_of(&ana), road.url());
+    }
+}
+
+#[test]
+fn a_vault_moves_from_one_host_to_another_over_the_network() {
+    for transport in ["libgit2", "git"] {
+        let (old, new) = (Road::https(transport), Road::daemon(transport));
+        let ana = old.joined("ana");
+        ana.write("CLAUDE.md", "Be brief.\n");
+        ana.sync();
+        ana.csync(&["remote", "set-url", &new.url(), "--push"]).ok();
+        assert_eq!(new.tip(), old.tip());
+        ana.write("CLAUDE.md", "Be brief, here too.\n");
+        ana.sync();
+        assert_ne!(new.tip(), old.tip());
+    }
 }

@@ -186,6 +186,8 @@ fn a_short_help_fits_on_a_screen() {
           --project <NAME>    Limit to a project, by its name or the end of its path
       -n, --dry-run           Say what would happen, and change nothing
           --allow-deletions   Go on where many files would be deleted or sessions become shorter
+          --offline-ok        End with exit code 0, not 16, where the remote cannot be reached: what
+                              changed is sealed and goes with the next sync
           --transport <WHAT>  What talks to the remote: auto, libgit2 or git (the git command) [default:
                               the setting `transport`]
           --json              Print the outcome as JSON
@@ -657,10 +659,23 @@ fn p31_all_json_has_a_version_and_known_keys() {
         json.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
     };
     let bob = &two.bob;
-    assert_snapshot!(keys(bob.csync(&["status", "--json"])), @"version remote device vault last_sync fetched files evicted outgoing incoming conflicts held troubles clean");
-    assert_snapshot!(keys(bob.csync(&["push", "--json"])), @"version command dry_run items troubles commits bytes_sent files_read races new_members");
-    assert_snapshot!(keys(bob.csync(&["pull", "--json"])), @"version command dry_run items troubles commits bytes_sent files_read races new_members");
-    assert_snapshot!(keys(bob.csync(&["sync", "--json"])), @"version command dry_run items troubles commits bytes_sent files_read races new_members");
+    assert_snapshot!(keys(bob.csync(&["status", "--json"])), @"version remote device vault last_sync fetched files evicted outgoing incoming conflicts held waiting troubles clean");
+    assert_snapshot!(
+        keys(bob.csync(&["remote", "show", "--json"])),
+        @"version remote road host origin transport transport_origin switched vault device tip last_sync max_retries backoff_milliseconds connect_timeout_seconds idle_timeout_seconds"
+    );
+    assert_snapshot!(
+        keys(bob.csync(&["remote", "test", "--json"])),
+        @"version remote road carrier tip writable not_writable holds detail milliseconds fetch_milliseconds not_compared"
+    );
+    assert_snapshot!(
+        keys(bob.csync(&["remote", "set-url", two.remote(), "--json"])),
+        @"version remote before sent tested"
+    );
+    assert_snapshot!(keys(bob.csync(&["doctor", "--json"])), @"version findings");
+    assert_snapshot!(keys(bob.csync(&["push", "--json"])), @"version command dry_run items troubles commits bytes_sent files_read races new_members offline why pending");
+    assert_snapshot!(keys(bob.csync(&["pull", "--json"])), @"version command dry_run items troubles commits bytes_sent files_read races new_members offline why pending");
+    assert_snapshot!(keys(bob.csync(&["sync", "--json"])), @"version command dry_run items troubles commits bytes_sent files_read races new_members offline why pending");
     assert_snapshot!(keys(bob.csync(&["conflicts", "--json"])), @"version conflicts troubles");
     assert_snapshot!(keys(bob.csync(&["conflicts", "--keep", "both", "--json"])), @"version resolved left");
     assert_snapshot!(keys(bob.csync(&["config", "show", "--json"])), @"version settings");
@@ -795,12 +810,14 @@ fn the_remote_is_shown_and_tested_in_a_few_lines() {
     Usage: csync remote set-url [OPTIONS] <URL>
 
     Arguments:
-      <URL>  The new address
+      <URL>  The new address, as `csync init` takes it; github:NAME and gitlab:NAME are made, private
 
     Options:
           --push              Send the whole history there where the new repository is empty or lags
                               behind
           --no-test           Only write the address down, without looking what is there
+          --allow-public      Take a repository that others can read: the host shows them its sizes and
+                              times, not its contents
           --transport <WHAT>  What talks to the remote: auto, libgit2 or git (the git command) [default:
                               the setting `transport`]
           --json              Print the outcome as JSON

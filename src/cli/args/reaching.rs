@@ -63,7 +63,7 @@ pub enum RemoteCommand {
     },
     /// Move to another address, which must hold this vault or be empty
     SetUrl {
-        /// The new address
+        /// The new address, as `csync init` takes it; github:NAME and gitlab:NAME are made, private
         #[arg(value_hint = ValueHint::Url)]
         url: String,
         /// Send the whole history there where the new repository is empty or lags behind
@@ -72,6 +72,9 @@ pub enum RemoteCommand {
         /// Only write the address down, without looking what is there
         #[arg(long, conflicts_with = "push")]
         no_test: bool,
+        /// Take a repository that others can read: the host shows them its sizes and times, not its contents
+        #[arg(long)]
+        allow_public: bool,
         /// How to reach it.
         #[command(flatten)]
         reaching: Reaching,

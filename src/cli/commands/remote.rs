@@ -24,7 +24,10 @@ pub fn run(shell: &Shell, command: RemoteCommand) -> Result<Option<Kind>> {
             Ok(None)
         }
         RemoteCommand::Test { url, json, .. } => {
-            let found = engine::examine_remote(&shell.context(json), url.as_deref())?;
+            let mut context = shell.context(json);
+            // What does not work now is what is asked for: nothing is waited for.
+            context.config.max_retries = 0;
+            let found = engine::examine_remote(&context, url.as_deref())?;
             if json {
                 shell.print_json(&examination_json(&found))?;
             } else {
@@ -36,9 +39,10 @@ pub fn run(shell: &Shell, command: RemoteCommand) -> Result<Option<Kind>> {
             url,
             push,
             no_test,
+            allow_public,
             json,
             ..
-        } => set_url(shell, url, push, no_test, json),
+        } => set_url(shell, url, push, (no_test, allow_public), json),
     }
 }
 
@@ -56,7 +60,13 @@ fn outcome(found: &Examination, elsewhere: bool) -> Option<Kind> {
     }
 }
 
-fn set_url(shell: &Shell, url: String, push: bool, no_test: bool, as_json: bool) -> Result<Option<Kind>> {
+fn set_url(
+    shell: &Shell,
+    url: String,
+    push: bool,
+    (no_test, allow_public): (bool, bool),
+    as_json: bool,
+) -> Result<Option<Kind>> {
     const ANSWERS: [Choice; 2] = [Choice { key: 'y', label: "yes" }, Choice { key: 'n', label: "no" }];
     let prompter = shell.prompter.as_ref();
     let mut ask = |holds: &Holds, missing: usize| {
@@ -75,6 +85,7 @@ fn set_url(shell: &Shell, url: String, push: bool, no_test: bool, as_json: bool)
     let options = MoveOptions {
         url,
         no_test,
+        allow_public,
         push: &mut ask,
     };
     let moved = engine::set_url(&shell.context(as_json), options)?;

@@ -44,6 +44,7 @@ fn as_json(status: &Status) -> serde_json::Value {
         "incoming": status.incoming,
         "conflicts": status.conflicts,
         "held": status.held,
+        "waiting": status.waiting.as_ref().map(|waiting| json!({"files": waiting.files, "since": waiting.since})),
         "troubles": summary::troubles_json(&status.troubles),
         "clean": status.is_clean(),
     })
@@ -51,15 +52,13 @@ fn as_json(status: &Status) -> serde_json::Value {
 
 fn as_text(shell: &Shell, status: &Status) -> String {
     let mut text = String::new();
-    let last = status.last_sync.as_deref().map_or_else(
-        || "never".to_owned(),
-        |last| match chrono::DateTime::parse_from_rfc3339(last) {
-            Ok(time) => shell
-                .times()
-                .ago(Timestamp(time.timestamp_nanos_opt().unwrap_or_default())),
-            Err(_) => sanitize::line(last).into_owned(),
-        },
-    );
+    let ago = |then: &str| match chrono::DateTime::parse_from_rfc3339(then) {
+        Ok(time) => shell
+            .times()
+            .ago(Timestamp(time.timestamp_nanos_opt().unwrap_or_default())),
+        Err(_) => sanitize::line(then).into_owned(),
+    };
+    let last = status.last_sync.as_deref().map_or_else(|| "never".to_owned(), ago);
     let _ = writeln!(text, "Remote     {}", sanitize::line(&status.remote));
     let _ = writeln!(text, "Device     {}", sanitize::line(&status.device));
     let _ = writeln!(text, "Last sync  {last}");
@@ -74,6 +73,20 @@ fn as_text(shell: &Shell, status: &Status) -> String {
             )
         }
     };
+    if let Some(waiting) = &status.waiting {
+        let wait = if waiting.files == 1 {
+            "is sealed and waits"
+        } else {
+            "are sealed and wait"
+        };
+        let since = waiting.since.as_deref().map(|since| format!(", since {}", ago(since)));
+        let _ = writeln!(
+            text,
+            "Sealed     {} {wait} for the network{}",
+            sizes::count(waiting.files as u64, "file", "files"),
+            since.unwrap_or_default()
+        );
+    }
     let mut section = |title: &str, items: &[Item]| {
         if !items.is_empty() {
             let _ = write!(

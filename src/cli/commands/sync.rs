@@ -13,6 +13,7 @@ pub fn run(shell: &Shell, arguments: SyncArgs, direction: Direction) -> Result<O
         selection: super::selection(shell, &arguments.limits)?,
         dry_run: arguments.dry_run,
         allow_deletions: arguments.allow_deletions,
+        largest_push: engine::LARGEST_PUSH,
     };
     let report = engine::sync(&shell.context(arguments.json), &options)?;
     if arguments.json {
@@ -28,5 +29,12 @@ pub fn run(shell: &Shell, arguments: SyncArgs, direction: Direction) -> Result<O
     for trouble in &report.troubles {
         shell.fail(&trouble.error);
     }
-    Ok(report.outcome())
+    // The summary says so too, where there is one.
+    if let Some(absence) = &report.offline
+        && !arguments.offline_ok
+        && (arguments.json || shell.quiet)
+    {
+        shell.fail(&absence.as_error(report.pending));
+    }
+    Ok(report.outcome(arguments.offline_ok))
 }

@@ -26,6 +26,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
         let root = &patient.context.config.claude.path;
         let conflicts = conflict_files(root, &sources::claude(ClaudeSettings::default()));
         findings.push(waiting(&conflicts, unsettled(patient)));
+        findings.push(outgoing(sealed(patient)));
     }
     findings.push(clock(patient.now, patient.newest_note().as_ref()));
     findings
@@ -84,6 +85,25 @@ fn waiting(conflicts: &[String], unsettled: usize) -> Finding {
     }
 }
 
+/// How many commits are sealed and not known to be at the remote. None counts where it cannot be told: other checks say why.
+fn sealed(patient: &Patient<'_>) -> usize {
+    let count = || {
+        let mirror = patient.good_mirror()?;
+        let outgoing = mirror.get(Pointer::Outgoing).ok()??;
+        Some(mirror.history(outgoing, Some(patient.tip()?.0)).ok()?.len())
+    };
+    count().unwrap_or(0)
+}
+
+fn outgoing(sealed: usize) -> Finding {
+    const CHECK: &str = "sync.outgoing";
+    match sealed {
+        0 => Finding::ok(CHECK, "nothing that is sealed waits for the remote"),
+        1 => Finding::warning(CHECK, "1 sealed commit waits for the remote").mend("csync sync"),
+        many => Finding::warning(CHECK, format!("{many} sealed commits wait for the remote")).mend("csync sync"),
+    }
+}
+
 /// The files in conflict below `root`, by the conflict files that lie beside them; each once, sorted.
 fn conflict_files(root: &Path, source: &impl Source) -> Vec<String> {
     let mut found = Vec::new();
@@ -114,7 +134,13 @@ fn conflict_files(root: &Path, source: &impl Source) -> Vec<String> {
 /// In how many files the tip differs from the base. None counts where it cannot be told: other checks say why.
 fn unsettled(patient: &Patient<'_>) -> usize {
     let count = || {
-        let (mirror, (_, tree)) = (patient.good_mirror()?, patient.tip()?);
+        let mirror = patient.good_mirror()?;
+        // What is sealed and waits counts as settled: the base is built upon it.
+        let newest = match mirror.get(Pointer::Outgoing).ok()? {
+            Some(outgoing) => outgoing,
+            None => patient.tip()?.0,
+        };
+        let tree = mirror.commit(newest).ok()?.tree;
         let base = mirror.commit(mirror.get(Pointer::Base).ok()??).ok()?.tree;
         let changes = mirror.changes(Some(base), Some(tree), layout::FILES).ok()?;
         let heads = changes

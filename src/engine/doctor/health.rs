@@ -55,16 +55,18 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
 /// The tip and the base, of which each is a commit that can be read, and the base is no other vault's.
 fn pointers(mirror: &Mirror) -> Result<(Option<CommitId>, Option<CommitId>)> {
     let (tip, base) = (mirror.get(Pointer::Tip)?, mirror.get(Pointer::Base)?);
-    for commit in [tip, base].into_iter().flatten() {
+    let outgoing = mirror.get(Pointer::Outgoing)?;
+    for commit in [tip, base, outgoing].into_iter().flatten() {
         mirror.commit(commit)?;
     }
     if let (Some(tip), Some(base)) = (tip, base) {
-        // The base is a commit that the tip goes back to, or one of this machine's own upon such a commit.
+        // The base is a commit that the tip or what is outgoing goes back to, or one of this machine's own upon such a commit.
+        let newest = outgoing.unwrap_or(tip);
         let mut below = mirror.commit(base)?.parents;
         below.push(base);
         let mut is_ours = false;
         for commit in below {
-            is_ours |= mirror.is_ancestor(commit, tip)?;
+            is_ours |= mirror.is_ancestor(commit, newest)?;
         }
         if !is_ours {
             let message = format!(

@@ -16,7 +16,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
     let Ok(Road::Https { host } | Road::Http { host }) = mirror::road(&joined.remote) else {
         return Vec::new();
     };
-    let report = mirror::https_report(&joined.remote, &network(patient.context, None));
+    let report = mirror::https_report(&joined.remote, &network(patient.context));
     let mut findings = vec![sign_in(&report, &host), proxy(&report)];
     if let Some((file, name)) = &report.authorities {
         let read = std::fs::read_to_string(file).map_err(|error| reason(&error));

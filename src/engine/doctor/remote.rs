@@ -26,7 +26,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
     };
     let mut findings = vec![address(&location, &road)];
     if !matches!(road, Road::Folder(_)) {
-        let git = mirror::git_version(&network(context, None));
+        let git = mirror::git_version(&network(context));
         findings.push(transport(context.config.transport, git.as_deref()));
     }
     if patient.options.no_network && !matches!(road, Road::Folder(_)) {

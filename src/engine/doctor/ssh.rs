@@ -16,7 +16,7 @@ pub(super) fn check(patient: &Patient<'_>) -> Vec<Finding> {
         None if patient.context.environment.home().join(".ssh").is_dir() => None,
         _ => return Vec::new(),
     };
-    let network = network(patient.context, None);
+    let network = network(patient.context);
     let report = mirror::ssh_report(url, &network);
     let mut findings = Vec::new();
     if let Some(host) = &report.host {

@@ -137,7 +137,7 @@ pub(super) fn compare(
     remote: &mut dyn Remote,
     tip: CommitId,
 ) -> Result<(Holds, bool)> {
-    let (seen, _) = open.tip()?;
+    let seen = open.seen()?;
     if tip == seen {
         return Ok((Holds::Same, false));
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 pub use self::examine::{Examination, Holds, examine};
 pub use self::moving::{MoveOptions, Moved, set_url};
+use super::connect::switched;
 use super::context::Context;
 use super::open::{Joined, joined};
 use crate::config::Origin;
@@ -15,7 +16,7 @@ use crate::core::id::{CommitId, VaultId};
 use crate::core::transport::{Timeouts, Transport};
 use crate::error::Result;
 use crate::mirror::{self, Mirror, Pointer, Road};
-use crate::state::Index;
+use crate::state::{Index, Switched};
 
 /// What `remote show` tells. Asks no network and takes no lock.
 #[derive(Debug)]
@@ -48,15 +49,6 @@ pub struct RemoteFacts {
     pub timeouts: Timeouts,
 }
 
-/// That the git command was taken up for a remote because libgit2 could not reach it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Switched {
-    /// Why libgit2 could not.
-    pub because: String,
-    /// Since when, as RFC 3339.
-    pub since: String,
-}
-
 /// Gathers what `remote show` tells.
 ///
 /// # Errors
@@ -70,7 +62,7 @@ pub fn remote_facts(context: &Context<'_>) -> Result<RemoteFacts> {
         origin: config.entry("remote")?.origin.clone(),
         transport: config.transport,
         transport_origin: config.entry("transport")?.origin.clone(),
-        switched: switched(context, &remote),
+        switched: switched(context, &remote).filter(|_| config.transport == Transport::Auto),
         vault,
         device,
         tip: known_tip(context),
@@ -85,9 +77,4 @@ pub fn remote_facts(context: &Context<'_>) -> Result<RemoteFacts> {
 fn known_tip(context: &Context<'_>) -> Option<CommitId> {
     let mirror = Mirror::look(&context.paths.mirror()).ok()?;
     mirror.get(Pointer::Tip).ok().flatten()
-}
-
-/// What an earlier run remembered of the remote at `url`. Nothing is remembered yet.
-const fn switched(_context: &Context<'_>, _url: &str) -> Option<Switched> {
-    None
 }

@@ -4,18 +4,21 @@ use crate::core::id::CommitId;
 use crate::core::progress::Phase;
 use crate::engine::connect::connect;
 use crate::engine::context::Context;
+use crate::engine::hosting;
 use crate::engine::init::absolute;
-use crate::engine::open::OpenVault;
+use crate::engine::open::{OpenVault, joined};
 use crate::engine::remote::examine::{Holds, compare};
 use crate::error::{Error, Kind, Result};
 use crate::mirror::{self, Push, Remote};
 
 /// What the person asked for.
 pub struct MoveOptions<'a> {
-    /// The new address.
+    /// The new address, or `github:NAME` or `gitlab:NAME`, which is made where it does not exist.
     pub url: String,
     /// Only write it down.
     pub no_test: bool,
+    /// Take a repository that others can read as well.
+    pub allow_public: bool,
     /// Whether to send the history there where the new repository lacks some of it. Asked at most once, and only then; it is
     /// given what is there and how many commits would be sent.
     pub push: &'a mut dyn FnMut(&Holds, usize) -> Result<bool>,
@@ -44,12 +47,29 @@ pub struct Moved {
 /// The new repository cannot be reached, holds something else than this vault, or lacks history that was not to be sent. The
 /// configuration is as it was then.
 pub fn set_url(context: &Context<'_>, options: MoveOptions<'_>) -> Result<Moved> {
-    let url = absolute(&options.url)?;
-    let settings = [("remote", vec![url.clone()])];
-    // A password in the address is told before anything else is done.
-    crate::engine::settings::edited(context, &settings)?;
-    let location = mirror::location(&url);
-    mirror::road(&url)?;
+    joined(&context.config)?;
+    // A password in the address is told before anybody hears of it.
+    crate::engine::settings::edited(context, &[("remote", vec![options.url.clone()])])?;
+    let mut made = None;
+    let mut url = options.url.clone();
+    if !options.no_test {
+        let resolved = hosting::resolve(context, &url, options.allow_public)?;
+        url = resolved.url;
+        made = resolved.made;
+    }
+    let done = move_to(context, options, &absolute(&url)?);
+    if let (Err(_), Some(place)) = (&done, &made) {
+        let told = format!("The repository {place} stays: run the same command again to use it.");
+        context.questions.tell(&told);
+    }
+    done
+}
+
+/// [`set_url`] with an address that Git knows.
+fn move_to(context: &Context<'_>, options: MoveOptions<'_>, url: &str) -> Result<Moved> {
+    let settings = [("remote", vec![url.to_owned()])];
+    let location = mirror::location(url);
+    mirror::road(url)?;
     let open = OpenVault::open(context, "remote set-url")?;
     let before = open.remote_url.clone();
     let mut moved = Moved {
@@ -64,7 +84,7 @@ pub fn set_url(context: &Context<'_>, options: MoveOptions<'_>) -> Result<Moved>
         },
     };
     if !options.no_test {
-        let mut remote = connect(context, &url)?;
+        let mut remote = connect(context, url)?;
         let tested = remote.test()?;
         let holds = match tested.tip {
             None => Holds::Nothing,
@@ -77,7 +97,8 @@ pub fn set_url(context: &Context<'_>, options: MoveOptions<'_>) -> Result<Moved>
                     .hint("give this account or key the right to push there, then run the command again"),
             );
         }
-        let (seen, _) = open.tip()?;
+        // What is sealed and waits goes with the next sync.
+        let seen = open.seen()?;
         let missing = match holds {
             Holds::Nothing => open.mirror.history(seen, None)?.len(),
             Holds::Older { commits } => commits,

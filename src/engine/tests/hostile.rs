@@ -80,7 +80,7 @@ fn a_folder_that_may_not_be_written_to_is_told_for_each_file_and_the_others_arri
     }
     let two = three_to_come();
     let report = two.bob.sync_with(Some(Arc::new(NotOurs)), None).unwrap();
-    assert_eq!(report.outcome(), Some(Kind::Partial));
+    assert_eq!(report.outcome(false), Some(Kind::Partial));
     let [trouble] = report.troubles.as_slice() else {
         panic!("{:?}", report.troubles)
     };

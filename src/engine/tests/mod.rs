@@ -2,6 +2,7 @@
 
 mod crashes;
 mod hostile;
+mod offline;
 mod patience;
 
 use std::collections::BTreeMap;
@@ -66,6 +67,17 @@ impl Home {
         init(&self.context(), &options, &mut NoPassphrase).unwrap();
     }
 
+    /// What a plain sync asks for.
+    pub fn options() -> SyncOptions {
+        SyncOptions {
+            direction: Direction::Both,
+            selection: Selection::new(&Request::default()).unwrap(),
+            dry_run: false,
+            allow_deletions: false,
+            largest_push: LARGEST_PUSH,
+        }
+    }
+
     /// Syncs; whatever is given breaks on the way.
     pub fn sync_with(&self, faults: Option<Arc<dyn Faults>>, remote: Option<&mut dyn Remote>) -> Result<Report> {
         let context = self.context();
@@ -74,12 +86,7 @@ impl Home {
             let root = Root::open(&self.claude()).unwrap();
             open.sources[0].root = root.with_faults(faults);
         }
-        let options = SyncOptions {
-            direction: Direction::Both,
-            selection: Selection::new(&Request::default()).unwrap(),
-            dry_run: false,
-            allow_deletions: false,
-        };
+        let options = Self::options();
         match remote {
             Some(remote) => super::sync_with(&context, &mut open, remote, &options),
             None => {

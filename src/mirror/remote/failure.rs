@@ -181,6 +181,9 @@ fn outage(lower: &str) -> Option<Outage> {
         "draining incoming flow",
         "transport read",
         "could not read refs from remote",
+        "could not read report from remote",
+        // OpenSSL, when the other side is gone in the middle of a record.
+        "resource temporarily unavailable",
     ]) {
         Some(Outage::Cut)
     } else {

@@ -55,20 +55,6 @@ impl PathRemote {
             None => Ok(None),
         }
     }
-
-    /// Refuses a repository that has no vault and yet something: another branch, or tags. Nothing is ever added to it.
-    fn check_empty(&self, target: &git2::Repository) -> Result<(), MirrorError> {
-        let failed = |error: git2::Error| MirrorError::git("read the references", &self.folder, &error);
-        let mut names = target.references().map_err(failed)?;
-        let first = names.names().next().transpose().map_err(failed)?.map(str::to_owned);
-        match first {
-            None => Ok(()),
-            Some(name) => Err(MirrorError::NotAVault {
-                location: self.location(),
-                found: described(&name),
-            }),
-        }
-    }
 }
 
 impl Remote for PathRemote {
@@ -79,7 +65,6 @@ impl Remote for PathRemote {
     fn fetch(&mut self, mirror: &Mirror) -> Result<Option<CommitId>, MirrorError> {
         let source = open_bare(&self.folder)?;
         let Some(tip) = self.tip(&source)? else {
-            self.check_empty(&source)?;
             return Ok(None);
         };
         let known = mirror.known()?;
@@ -103,9 +88,6 @@ impl Remote for PathRemote {
         if tip != expected {
             return Ok(Push::LostRace);
         }
-        if tip.is_none() {
-            self.check_empty(&target)?;
-        }
         let known: Vec<Oid> = expected.into_iter().collect();
         reach::copy(&mirror.repository, &target, &[oid(new)], &known)?;
         // Objects that were there already were not written by us. All are there, or the branch does not move.
@@ -119,11 +101,7 @@ impl Remote for PathRemote {
     }
 
     fn test(&mut self) -> Result<Tested, MirrorError> {
-        let target = open_bare(&self.folder)?;
-        let tip = self.tip(&target)?;
-        if tip.is_none() {
-            self.check_empty(&target)?;
-        }
+        let tip = self.tip(&open_bare(&self.folder)?)?;
         Ok(Tested {
             tip: tip.map(commit_id),
             not_writable: None,
@@ -133,16 +111,6 @@ impl Remote for PathRemote {
     fn carrier(&self) -> Carrier {
         Carrier::Folder
     }
-}
-
-/// A reference in words.
-fn described(reference: &str) -> String {
-    for (prefix, what) in [("refs/heads/", "the branch"), ("refs/tags/", "the tag")] {
-        if let Some(name) = reference.strip_prefix(prefix) {
-            return format!("{what} {name}");
-        }
-    }
-    format!("the reference {reference}")
 }
 
 /// Removes the branch's lock file where a process was killed while it held it; no machine could push any more.

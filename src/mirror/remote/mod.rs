@@ -15,10 +15,10 @@ use self::libgit2::GitRemote;
 
 pub(in crate::mirror) mod address;
 mod automatic;
-mod credential_helper;
 mod failure;
 mod folder;
 mod git_command;
+mod git_credential;
 mod inspection;
 mod libgit2;
 mod network;

@@ -105,7 +105,8 @@ impl Https {
 
         let mut gateway = Command::new(program("fcgiwrap"));
         gateway
-            .args(["-f", "-c", "8", "-s"])
+            // A request that was cut off may hold one of them until its backend gives up.
+            .args(["-f", "-c", "32", "-s"])
             .arg(format!("unix:{}", at("gateway").display()));
         let gateway = Running::start_logged(gateway, &at("gateway.log"));
         for _ in 0..5 {

@@ -3,7 +3,7 @@
 use git2::Cred;
 use secrecy::ExposeSecret;
 
-use crate::mirror::remote::credential_helper::{CredentialHelper, Login, Verdict};
+use crate::mirror::remote::git_credential::{CredentialHelper, Login, Verdict};
 use crate::mirror::remote::{Network, address};
 
 /// The user's name beside a token where the person names none: GitHub and GitLab take any, and know this one.

@@ -22,7 +22,7 @@ use std::process::Command;
 use super::known_hosts;
 
 pub use aliases::aliases;
-pub use beyond::{Reason, Wish, beyond_libssh2};
+pub use beyond::beyond_libssh2;
 
 use bounded::run;
 use paths::Surroundings;

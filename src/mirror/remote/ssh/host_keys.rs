@@ -19,6 +19,10 @@ struct BuiltIn {
     /// The names that it is known under, as in a `known_hosts` file.
     hosts: &'static [&'static str],
     /// The fingerprint that the host publishes.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for people, and for the test that compares the key with it")
+    )]
     fingerprint: &'static str,
     /// The key, in base64.
     key: &'static str,

@@ -131,17 +131,6 @@ pub struct KeyFile {
     pub problem: Option<Problem>,
 }
 
-impl KeyFile {
-    /// The command that mends the problem, where there is one.
-    #[must_use]
-    pub fn fix(&self) -> Option<String> {
-        match self.problem {
-            Some(Problem::TooOpen { .. }) => Some(format!("chmod 600 {}", self.path.display())),
-            _ => None,
-        }
-    }
-}
-
 /// The key files of the person whose home is `home`, in the order in which ssh tries them, as far as they are there.
 ///
 /// `configured` are those of the configuration. As with ssh, the usual names are tried only when it names none.

@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::beyond::Wish;
 use super::*;
 
 /// A person with a home of their own, and the `PATH` that these tests run with.

@@ -1,0 +1,159 @@
+//! Kills and damage while something waits: between any two pointers, at any operation, in any object.
+
+use super::*;
+use crate::local::Operation;
+
+#[test]
+fn what_waits_and_is_damaged_is_sealed_anew() {
+    let two = two_in_sync();
+    let mirror = two.ana.context().paths.mirror();
+    two.ana.append(&session(1), &line("a1", "s1", 1));
+    two.ana.write(&session(2), line("n1", "", 1));
+    two.keep();
+    for object in 0..9 {
+        two.go_back();
+        let known = objects(&mirror);
+        sync_away(&two, &two.ana, Reach::None);
+        let new: Vec<_> = objects(&mirror)
+            .into_iter()
+            .filter(|object| !known.contains(object))
+            .collect();
+        let Some(lost) = new.get(object) else {
+            assert!(object > 4, "only {object} objects");
+            return;
+        };
+        std::fs::remove_file(lost).unwrap();
+        let (_, pushes) = sync_counted(&two, &two.ana);
+        assert!(!pushes.is_empty(), "object {object}");
+        two.bob.sync();
+        assert_eq!(two.bob.files(), two.ana.files(), "object {object}");
+        assert_eq!(sync_counted(&two, &two.ana).1, []);
+    }
+}
+
+/// The loose objects of a repository, and its packs.
+fn objects(repository: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in std::fs::read_dir(repository.join("objects")).unwrap() {
+        for entry in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+            found.push(entry.unwrap().path());
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn p05_a_kill_between_any_two_pointers_is_mended() {
+    /// What of a machine's pointers is as it was before the run.
+    fn set(home: &Home, pointer: Pointer, commit: Option<CommitId>) {
+        let mirror = Mirror::open(&home.context().paths.mirror()).unwrap();
+        match commit {
+            Some(commit) => mirror.set(pointer, mirror.get(pointer).unwrap(), commit).unwrap(),
+            None => mirror.clear(pointer).unwrap(),
+        }
+    }
+    for edit_after in [false, true] {
+        let two = two_in_sync();
+        let old_base = pointer(&two.ana, Pointer::Base);
+        two.ana.write("CLAUDE.md", "# two\n");
+        two.ana.append(&session(1), &line("a1", "s1", 1));
+        sync_away(&two, &two.ana, Reach::None);
+        let sealed = pointer(&two.ana, Pointer::Outgoing).unwrap();
+        two.keep();
+
+        // 2: nothing names the commit. 3: the base has not taken it up.
+        for (outgoing, pushes) in [(None, 1), (Some(sealed), 1)] {
+            two.go_back();
+            set(&two.ana, Pointer::Outgoing, outgoing);
+            set(&two.ana, Pointer::Base, old_base);
+            if edit_after {
+                two.ana.write("CLAUDE.md", "# three\n");
+            }
+            let (report, sent) = sync_counted(&two, &two.ana);
+            assert_eq!((sent.len(), report.count(Action::Conflict)), (pushes, 0));
+            two.bob.sync();
+            assert_eq!(two.bob.files(), two.ana.files());
+            assert_eq!(sync_counted(&two, &two.ana).1, []);
+        }
+
+        // 6: pushed, and the tip has not moved. 7: it has, and the commit still waits.
+        for moved in [false, true] {
+            two.go_back();
+            let mut remote = Away::of(&two, Reach::NoAnswer);
+            two.ana.sync_with(None, Some(&mut remote)).unwrap();
+            assert_eq!(remote.pushes, [sealed]);
+            if moved {
+                set(&two.ana, Pointer::Tip, Some(sealed));
+            }
+            if edit_after {
+                two.ana.write("CLAUDE.md", "# three\n");
+            }
+            let (report, sent) = sync_counted(&two, &two.ana);
+            assert_eq!(
+                (sent.len(), report.count(Action::Conflict)),
+                (usize::from(edit_after), 0)
+            );
+            assert_eq!(pointer(&two.ana, Pointer::Outgoing), None);
+            two.bob.sync();
+            assert_eq!(two.bob.files(), two.ana.files());
+        }
+
+        // Another was first: the base has given back what the commit holds, and the commit still waits.
+        two.go_back();
+        two.bob.write(&session(7), line("m1", "", 1));
+        two.bob.sync();
+        set(&two.ana, Pointer::Base, old_base);
+        if edit_after {
+            two.ana.write("CLAUDE.md", "# three\n");
+        }
+        let (report, sent) = sync_counted(&two, &two.ana);
+        assert_eq!((sent.len(), report.count(Action::Conflict)), (1, 0));
+        two.bob.sync();
+        assert_eq!(two.bob.files(), two.ana.files());
+    }
+}
+
+/// Fails the operation with the given number.
+struct FailAt {
+    at: usize,
+    count: std::sync::atomic::AtomicUsize,
+}
+
+impl Faults for FailAt {
+    fn before(&self, _: Operation, _: &Path) -> std::io::Result<()> {
+        let number = self.count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        if number == self.at {
+            return Err(std::io::ErrorKind::Other.into());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn p05_bringing_back_what_was_swept_may_fail_at_any_operation() {
+    let two = swept_while_another_was_first();
+    two.keep();
+    for at in 0.. {
+        two.go_back();
+        let faults = Arc::new(FailAt { at, count: 0.into() });
+        let _ = two.ana.sync_with(Some(faults.clone()), None);
+        if faults.count.load(std::sync::atomic::Ordering::SeqCst) <= at {
+            assert!(at > 10, "only {at} operations");
+            return;
+        }
+        two.ana.sync_with(None, None).unwrap();
+        two.bob.sync();
+        let first = String::from_utf8(two.bob.files()[&session(1)].clone()).unwrap();
+        assert_eq!(
+            first,
+            line("s1", "", 0) + &line("a1", "s1", 1),
+            "after operation {at} failed"
+        );
+        assert_eq!(
+            two.bob.files()[&session(2)],
+            line("n1", "", 1).into_bytes(),
+            "after operation {at} failed"
+        );
+    }
+}
