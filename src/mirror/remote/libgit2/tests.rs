@@ -98,6 +98,8 @@ fn what_one_machine_pushes_another_fetches() {
     assert_eq!(here.push(&bench.mirror, None, one).unwrap(), Push::Accepted);
     let two = commit(&bench.mirror, Some(one), &[("note.age", b"2")]);
     assert_eq!(here.push(&bench.mirror, Some(one), two).unwrap(), Push::Accepted);
+    // As after a push whose answer was lost.
+    assert_eq!(here.push(&bench.mirror, Some(one), two).unwrap(), Push::Accepted);
     fsck(&repository);
 
     let other = bench.other("other");
