@@ -116,6 +116,7 @@ impl<'c, 'n> Conversation<'c, 'n> {
                 self.unwind_when_stopped();
             }
         });
+        // This one is also called in threads of libgit2's: it touches nothing but the wish to stop.
         callbacks.pack_progress(|_, _, _| self.unwind_when_stopped());
         // What the server's hooks print: often the only text that says why.
         callbacks.sideband_progress(|text| {
