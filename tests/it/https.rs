@@ -377,10 +377,10 @@ fn what_the_server_answers_is_told(transport: &'static str) {
         (401, "did not accept the sign-in"),
         (403, "403"),
         (404, "there is no repository at"),
-        (429, "cannot be reached"),
-        (500, "cannot be reached"),
-        (502, "cannot be reached"),
-        (503, "cannot be reached"),
+        (429, "cannot talk to"),
+        (500, "cannot talk to"),
+        (502, "cannot talk to"),
+        (503, "cannot talk to"),
     ] {
         // Git signs in where it is asked to, even in the middle of a conversation.
         if (transport, status) == ("git", 401) {
