@@ -148,11 +148,14 @@ impl OpenVault {
         let sealed = self.outgoing_heads(&outgoing)?;
         let mut base = self.base()?;
         let (heads, _) = self.heads_of(&sealed)?;
+        // By name and not by head: what was sealed and cannot be opened must not go on counting as agreed on, or its file here
+        // would give way to what the remote has, or has not.
+        base.retain(|path, _| !sealed.contains_key(&self.vault.file_id(path)));
         for (id, (old, new)) in &sealed {
             agree_on(&mut base, (*id, *old, *new), *old, &heads);
         }
         let root = outgoing.root;
-        self.set_base_on(&base, (root, self.mirror.commit(root)?.tree))?;
+        self.set_base_on(&base, (root, self.mirror.commit(root)?.tree), &sealed)?;
         self.mirror.clear(Pointer::Outgoing)?;
         self.remember_base(&base)
     }

@@ -9,6 +9,7 @@ fn what_waits_and_is_damaged_is_sealed_anew() {
     let mirror = two.ana.context().paths.mirror();
     two.ana.append(&session(1), &line("a1", "s1", 1));
     two.ana.write(&session(2), line("n1", "", 1));
+    let written = two.ana.files();
     two.keep();
     for object in 0..9 {
         two.go_back();
@@ -25,10 +26,57 @@ fn what_waits_and_is_damaged_is_sealed_anew() {
         std::fs::remove_file(lost).unwrap();
         let (_, pushes) = sync_counted(&two, &two.ana);
         assert!(!pushes.is_empty(), "object {object}");
+        assert_eq!(two.ana.files(), written, "object {object}");
         two.bob.sync();
         assert_eq!(two.bob.files(), two.ana.files(), "object {object}");
         assert_eq!(sync_counted(&two, &two.ana).1, []);
     }
+}
+
+#[test]
+fn p02_a_head_that_waits_and_is_damaged_costs_nothing_of_its_file() {
+    let cases = [1, 2].map(|number| [false, true].map(|other| [false, true].map(|gone| (number, other, gone))));
+    for (number, another_was_first, is_gone) in cases.into_iter().flatten().flatten() {
+        let told = format!("session {number}, another first: {another_was_first}, gone: {is_gone}");
+        let two = two_in_sync();
+        two.ana.append(&session(1), &line("a1", "s1", 1));
+        two.ana.write(&session(2), line("n1", "", 1));
+        let written = two.ana.files();
+        sync_away(&two, &two.ana, Reach::None);
+        let head = head_of(&two.ana, &session(number));
+        std::fs::remove_file(&head).unwrap();
+        if !is_gone {
+            let other = head_of(&two.ana, &session(3 - number));
+            std::fs::copy(other, &head).unwrap();
+        }
+        if another_was_first {
+            two.bob.write("CLAUDE.md", "# bob\n");
+            two.bob.sync();
+        }
+        two.ana.sync_with(None, None).unwrap();
+        for number in [1, 2] {
+            let here = two.ana.files().remove(&session(number));
+            assert_eq!(here.as_ref(), written.get(&session(number)), "{told}");
+        }
+        two.bob.sync();
+        assert_eq!(two.bob.files(), two.ana.files(), "{told}");
+        assert_eq!(sync_counted(&two, &two.ana).1, []);
+    }
+}
+
+/// The loose object of the newest head of a file.
+fn head_of(home: &Home, relative: &str) -> PathBuf {
+    let context = home.context();
+    let open = OpenVault::open(&context, "test").unwrap();
+    let path = crate::core::path::LogicalPath::new("claude", relative).unwrap();
+    let id = open.vault.file_id(&path);
+    let (_, tree) = open.tip().unwrap();
+    let Some(crate::mirror::Entry::Blob(blob)) = open.mirror.entry(tree, &crate::vault::layout::head_path(id)).unwrap()
+    else {
+        panic!("{relative} is not in the vault");
+    };
+    let name: String = blob.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    open.mirror.folder().join("objects").join(&name[..2]).join(&name[2..])
 }
 
 /// The loose objects of a repository, and its packs.
