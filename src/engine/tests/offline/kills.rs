@@ -64,6 +64,61 @@ fn p02_a_head_that_waits_and_is_damaged_costs_nothing_of_its_file() {
     }
 }
 
+#[test]
+fn p02_what_was_swept_outlives_damage_beside_it() {
+    let two = two_in_sync();
+    for number in [2, 3] {
+        two.ana.write(&session(number), line(&format!("n{number}"), "", 1));
+    }
+    sync_away(&two, &two.ana, Reach::None);
+    for number in [2, 3] {
+        std::fs::remove_file(two.ana.claude().join(session(number))).unwrap();
+    }
+    std::fs::remove_file(head_of(&two.ana, &session(3))).unwrap();
+
+    let report = two.ana.sync_with(None, None).unwrap();
+    assert_eq!(
+        report.count(Action::CameBack) + report.count(Action::Added),
+        1,
+        "{:?}",
+        report.items
+    );
+    let told: Vec<_> = report
+        .troubles
+        .iter()
+        .map(|trouble| trouble.error.to_string())
+        .collect();
+    assert!(told.len() == 1 && told[0].contains("00000003"), "{told:?}");
+    two.bob.sync();
+    assert_eq!(two.bob.files()[&session(2)], line("n2", "", 1).into_bytes());
+    assert_eq!(two.ana.sync().items.len(), 0);
+}
+
+#[test]
+fn a_disk_that_fails_costs_no_base() {
+    let two = two_in_sync();
+    two.ana.append(&session(1), &line("a1", "s1", 1));
+    sync_away(&two, &two.ana, Reach::None);
+    std::fs::remove_file(two.ana.claude().join("agents/old.md")).unwrap();
+    std::fs::remove_file(head_of(&two.ana, &session(1))).unwrap();
+    // A folder in the place of a lock file: the pointer cannot be removed.
+    let lock = two.ana.context().paths.mirror().join("refs/csync/outgoing.lock");
+    std::fs::create_dir(&lock).unwrap();
+    let base = pointer(&two.ana, Pointer::Base);
+    assert!(base.is_some());
+    assert_ne!(two.ana.sync_with(None, None).unwrap_err().kind(), Kind::Damaged);
+    assert!(pointer(&two.ana, Pointer::Base).is_some());
+    std::fs::remove_dir(lock).unwrap();
+
+    two.ana.sync();
+    two.bob.sync();
+    assert_eq!(two.bob.files(), two.ana.files());
+    assert!(
+        !two.bob.files().contains_key("agents/old.md"),
+        "it was deleted, and did not come back"
+    );
+}
+
 /// The loose object of the newest head of a file.
 fn head_of(home: &Home, relative: &str) -> PathBuf {
     let context = home.context();
