@@ -99,7 +99,6 @@ fn a_disk_that_fails_costs_no_base() {
     let two = two_in_sync();
     two.ana.append(&session(1), &line("a1", "s1", 1));
     sync_away(&two, &two.ana, Reach::None);
-    std::fs::remove_file(two.ana.claude().join("agents/old.md")).unwrap();
     std::fs::remove_file(head_of(&two.ana, &session(1))).unwrap();
     // A folder in the place of a lock file: the pointer cannot be removed.
     let lock = two.ana.context().paths.mirror().join("refs/csync/outgoing.lock");
@@ -109,6 +108,7 @@ fn a_disk_that_fails_costs_no_base() {
     assert_ne!(two.ana.sync_with(None, None).unwrap_err().kind(), Kind::Damaged);
     assert!(pointer(&two.ana, Pointer::Base).is_some());
     std::fs::remove_dir(lock).unwrap();
+    std::fs::remove_file(two.ana.claude().join("agents/old.md")).unwrap();
 
     two.ana.sync();
     two.bob.sync();
@@ -156,6 +156,21 @@ fn p05_a_kill_between_any_two_pointers_is_mended() {
             None => mirror.clear(pointer).unwrap(),
         }
     }
+    // A copy of the mirror that was made while a run went on: what waited is upon a tip of long ago.
+    let two = two_in_sync();
+    two.ana.append(&session(1), &line("a1", "s1", 1));
+    sync_away(&two, &two.ana, Reach::None);
+    let stale = pointer(&two.ana, Pointer::Outgoing);
+    two.bob.write(&session(7), line("m1", "", 1));
+    two.bob.sync();
+    two.ana.sync();
+    set(&two.ana, Pointer::Outgoing, stale);
+    two.ana.append(&session(1), &line("a2", "a1", 2));
+    sync_counted(&two, &two.ana);
+    assert_eq!(pointer(&two.ana, Pointer::Outgoing), None);
+    two.bob.sync();
+    assert_eq!(two.bob.files(), two.ana.files());
+
     for edit_after in [false, true] {
         let two = two_in_sync();
         let old_base = pointer(&two.ana, Pointer::Base);
