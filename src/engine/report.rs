@@ -110,6 +110,9 @@ pub struct Report {
     pub items: BTreeMap<LogicalPath, Item>,
     /// What could not be handled.
     pub troubles: Vec<Trouble>,
+    /// What waited to be sent, was swept here, and could not be brought back. Unlike the troubles of one attempt, none of it is met
+    /// again in the next.
+    pub(super) not_rescued: Vec<Trouble>,
     /// Whether this was a dry run.
     pub dry_run: bool,
     /// Bytes that the push added to the remote.
