@@ -12,6 +12,8 @@ mod questions;
 mod reference;
 mod run;
 pub(crate) mod sanitize;
+#[cfg(unix)]
+mod secrets;
 mod shell;
 mod signals;
 pub(crate) mod sizes;

@@ -14,12 +14,14 @@ pub fn progress(terminal: &Terminal, quiet: bool) -> Box<dyn Progress + Send> {
     if quiet || !terminal.stderr || !terminal.moves {
         return Box::new(Silent);
     }
-    Box::new(Bars::on(ProgressDrawTarget::stderr))
+    Box::new(Bars::on(ProgressDrawTarget::stderr, terminal.width))
 }
 
 /// One bar for the phase that is under way; it is wiped when the phase ends, since the summary says what was done.
 struct Bars<T> {
     target: T,
+    /// How much fits on a line, in columns.
+    width: usize,
     shown: Mutex<Option<Shown>>,
 }
 
@@ -41,9 +43,10 @@ impl Shown {
 }
 
 impl<T: Fn() -> ProgressDrawTarget> Bars<T> {
-    fn on(target: T) -> Self {
+    fn on(target: T, width: usize) -> Self {
         Self {
             target,
+            width,
             shown: Mutex::new(None),
         }
     }
@@ -59,11 +62,8 @@ impl<T: Fn() -> ProgressDrawTarget + Sync> Progress for Bars<T> {
         // Bytes say best how long it still takes; without them the items do; without either it only counts.
         let (length, template) = match (items, bytes) {
             (0, 0) => (None, "{msg:9} {human_pos}"),
-            (_, 0) => (Some(items), "{msg:9} {bar:24} {human_pos} of {human_len}"),
-            _ => (
-                Some(bytes),
-                "{msg:9} {bar:24} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {prefix}",
-            ),
+            (_, 0) => (Some(items), counting(self.width)),
+            _ => (Some(bytes), weighing(self.width)),
         };
         let style = ProgressStyle::with_template(template)
             .expect("the templates are well-formed")
@@ -108,6 +108,24 @@ impl<T: Fn() -> ProgressDrawTarget + Sync> Progress for Bars<T> {
         if now.is_none() {
             *now = Some(shown);
         }
+    }
+}
+
+/// How items are shown in a terminal of `width` columns. A line that does not fit would be broken, and not be wiped as a whole.
+const fn counting(width: usize) -> &'static str {
+    match width {
+        64.. => "{msg:9} {bar:24} {human_pos} of {human_len}",
+        _ => "{msg:9} {human_pos} of {human_len}",
+    }
+}
+
+/// How bytes are shown in a terminal of `width` columns: the widest line has 100, without the files 71, without the speed 51.
+const fn weighing(width: usize) -> &'static str {
+    match width {
+        102.. => "{msg:9} {bar:24} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {prefix}",
+        72.. => "{msg:9} {bar:16} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}",
+        52.. => "{msg:9} {bar:12} {binary_bytes} of {binary_total_bytes}",
+        _ => "{msg:9} {binary_bytes}",
     }
 }
 
@@ -182,7 +200,7 @@ mod tests {
     fn a_phase_shows_bytes_items_and_its_name() {
         let recorder = Recorder::default();
         let target = recorder.clone();
-        let bars = Bars::on(move || ProgressDrawTarget::term_like(Box::new(target.clone())));
+        let bars = Bars::on(move || ProgressDrawTarget::term_like(Box::new(target.clone())), 102);
         bars.begin(Phase::Seal, 1_200, 4 << 20);
         bars.advance(600, 2 << 20);
         bars.shown().as_ref().unwrap().bar.force_draw();
@@ -195,8 +213,27 @@ mod tests {
     }
 
     #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for width in [20, 40, 52, 60, 64, 72, 80, 102, 200] {
+            let recorder = Recorder::default();
+            let target = recorder.clone();
+            let bars = Bars::on(move || ProgressDrawTarget::term_like(Box::new(target.clone())), width);
+            for (items, bytes) in [(0, 0), (123_456, 0), (123_456, 1_022 << 20)] {
+                bars.begin(Phase::Receive, items, bytes);
+                bars.advance(items.saturating_sub(1), bytes.saturating_sub(1 << 10));
+                bars.shown().as_ref().unwrap().bar.force_draw();
+            }
+            bars.end();
+            for line in recorder.0.lock().unwrap().iter() {
+                let columns = console::measure_text_width(line);
+                assert!(columns < width || width < 32, "{width}: {line}");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_done_aside_may_report_and_step_aside_itself() {
-        let bars = Bars::on(|| ProgressDrawTarget::term_like(Box::new(Recorder::default())));
+        let bars = Bars::on(|| ProgressDrawTarget::term_like(Box::new(Recorder::default())), 80);
         bars.begin(Phase::Receive, 10, 0);
         bars.advance(1, 0);
         let mut done = false;

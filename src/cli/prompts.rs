@@ -1,9 +1,15 @@
 //! Questions to a person. Whoever asks names the flag that answers it, so that nothing ever requires a prompt.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use console::Term;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::sanitize;
+#[cfg(unix)]
+use super::secrets;
 use super::terminal::Terminal;
 use crate::error::{Error, Kind, Result};
 
@@ -53,13 +59,17 @@ pub trait Prompter {
 
 /// Who is asked in this run: the person at the terminal, or nobody when there is no terminal or `no_input` was said.
 #[must_use]
-pub fn prompter(terminal: &Terminal, no_input: bool) -> Box<dyn Prompter> {
+pub fn prompter(terminal: &Terminal, no_input: bool, stop: &Arc<AtomicBool>) -> Box<dyn Prompter> {
     if no_input {
         Box::new(Nobody {
             why: "`--no-input` forbids to ask",
         })
     } else if terminal.can_ask() {
-        Box::new(Person { term: Term::stderr() })
+        Box::new(Person {
+            term: Term::stderr(),
+            width: terminal.width,
+            stop: Arc::clone(stop),
+        })
     } else {
         Box::new(Nobody {
             why: "there is no terminal to ask on",
@@ -70,15 +80,82 @@ pub fn prompter(terminal: &Terminal, no_input: bool) -> Box<dyn Prompter> {
 /// The person at the terminal: questions on standard error, answers from standard input.
 struct Person {
     term: Term,
+    /// Its width in columns.
+    width: usize,
+    /// Set by a signal that asks to stop.
+    stop: Arc<AtomicBool>,
+}
+
+impl Person {
+    /// Writes all lines but the last of a question that is wider than the terminal; gives the last, and how many came before it.
+    /// What wipes a question would leave the rest of one that the terminal broke.
+    fn begin(&self, question: &str) -> io::Result<(String, usize)> {
+        let question = sanitize::line(question);
+        let mut lines = broken(&question, self.width);
+        let last = lines.pop().unwrap_or_default();
+        for line in &lines {
+            self.term.write_line(line)?;
+        }
+        Ok((last, lines.len()))
+    }
+
+    /// Asks for what nobody is to see, until it is not empty. The question is wiped when the answer is there.
+    #[cfg(unix)]
+    fn secret(&self, question: &str) -> io::Result<SecretString> {
+        loop {
+            let (last, before) = self.begin(question)?;
+            self.term.write_str(&format!("{last}: "))?;
+            let answer = secrets::read_line(&self.stop).inspect_err(|_| {
+                // What comes next begins on a line of its own.
+                let _ = self.term.write_line("");
+            })?;
+            self.term.clear_line()?;
+            self.term.clear_last_lines(before)?;
+            if !answer.expose_secret().is_empty() {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// The same where there are no terminals as Unix has them.
+    #[cfg(not(unix))]
+    fn secret(&self, question: &str) -> io::Result<SecretString> {
+        let prompt = dialoguer::Password::new().with_prompt(sanitize::line(question));
+        let dialoguer::Result::<String>::Ok(answer) = prompt.report(false).interact_on(&self.term) else {
+            return Err(io::ErrorKind::Interrupted.into());
+        };
+        Ok(SecretString::from(answer))
+    }
+}
+
+/// How much room an answer is left beside a question, in columns.
+const ROOM: usize = 16;
+
+/// The lines of a question in a terminal of `width` columns, broken between words; a word that is too long has a line of its own.
+fn broken(question: &str, width: usize) -> Vec<String> {
+    let most = width.saturating_sub(ROOM).max(ROOM);
+    let mut lines = vec![String::new()];
+    for word in question.split(' ') {
+        let line = lines.last_mut().expect("there is always a last line");
+        if !line.is_empty() && console::measure_text_width(line) + 1 + console::measure_text_width(word) > most {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
 }
 
 fn asked<T>(answer: dialoguer::Result<T>) -> Result<T> {
     answer.map_err(|dialoguer::Error::IO(error)| unanswered(error))
 }
 
-fn unanswered(error: std::io::Error) -> Error {
+fn unanswered(error: io::Error) -> Error {
     match error.kind() {
-        std::io::ErrorKind::Interrupted | std::io::ErrorKind::UnexpectedEof => {
+        io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => {
             Error::new(Kind::Interrupted, "the question was not answered")
         }
         _ => Error::new(Kind::General, "cannot ask on the terminal").caused_by(error),
@@ -91,19 +168,24 @@ impl Prompter for Person {
     }
 
     fn passphrase(&self, question: &str, _: &str) -> Result<SecretString> {
-        let prompt = dialoguer::Password::new().with_prompt(sanitize::line(question));
-        asked(prompt.report(false).interact_on(&self.term)).map(SecretString::from)
+        self.secret(question).map_err(unanswered)
     }
 
     fn new_passphrase(&self, question: &str, _: &str) -> Result<SecretString> {
-        let prompt = dialoguer::Password::new()
-            .with_prompt(sanitize::line(question))
-            .with_confirmation("The same again", "These two are not the same.");
-        asked(prompt.report(false).interact_on(&self.term)).map(SecretString::from)
+        loop {
+            let first = self.secret(question).map_err(unanswered)?;
+            let second = self.secret("The same again").map_err(unanswered)?;
+            if first.expose_secret() == second.expose_secret() {
+                return Ok(first);
+            }
+            self.term
+                .write_line("These two are not the same.")
+                .map_err(unanswered)?;
+        }
     }
 
     fn text(&self, question: &str, default: Option<&str>, _: &str) -> Result<String> {
-        let mut prompt = dialoguer::Input::<String>::new().with_prompt(sanitize::line(question));
+        let mut prompt = dialoguer::Input::<String>::new().with_prompt(self.begin(question).map_err(unanswered)?.0);
         if let Some(default) = default {
             prompt = prompt.default(default.to_owned());
         }
@@ -115,7 +197,12 @@ impl Prompter for Person {
         loop {
             self.term.write_str(&menu).map_err(unanswered)?;
             // An answer in capitals means the same.
-            let key = match self.term.read_key().map_err(unanswered)? {
+            let key = self.term.read_key().map_err(|error| {
+                // What comes next begins on a line of its own.
+                let _ = self.term.write_line("");
+                unanswered(error)
+            })?;
+            let key = match key {
                 console::Key::Char(key) => key.to_ascii_lowercase(),
                 _ => '?',
             };
@@ -282,7 +369,7 @@ mod tests {
 
     #[test]
     fn without_a_terminal_the_answer_names_the_flag() {
-        let nobody = prompter(&terminal(false), false);
+        let nobody = prompter(&terminal(false), false, &Arc::default());
         assert!(!nobody.is_there());
         let error = nobody
             .passphrase("Passphrase of the vault:", "--passphrase-file FILE or CSYNC_PASSPHRASE")
@@ -296,7 +383,7 @@ mod tests {
 
     #[test]
     fn no_input_forbids_every_question_also_on_a_terminal() {
-        let nobody = prompter(&terminal(true), true);
+        let nobody = prompter(&terminal(true), true, &Arc::default());
         for error in [
             nobody.passphrase("?", "--x").unwrap_err(),
             nobody.new_passphrase("?", "--x").unwrap_err(),
@@ -315,6 +402,21 @@ mod tests {
           l  keep local
           r  keep remote
         ");
+    }
+
+    #[test]
+    fn a_question_that_is_too_wide_is_broken_between_words() {
+        let question = "Password or token of alice for https://git.example.org/me/sessions.git";
+        assert_eq!(broken(question, 100), [question]);
+        assert_eq!(
+            broken(question, 60),
+            [
+                "Password or token of alice for",
+                "https://git.example.org/me/sessions.git"
+            ]
+        );
+        assert_eq!(broken("", 60), [""]);
+        assert_eq!(broken("a b", 0), ["a b"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use secrecy::SecretString;
 
@@ -19,6 +20,8 @@ pub struct Asked {
     pub no_input: bool,
     /// Whether only errors are told.
     pub quiet: bool,
+    /// Set by a signal that asks to stop.
+    pub stop: Arc<AtomicBool>,
     /// What is shown meanwhile.
     pub progress: Arc<dyn Progress + Send>,
 }
@@ -28,9 +31,19 @@ impl Asked {
     fn beside<T>(&self, ask: impl Fn(&dyn super::prompts::Prompter) -> crate::error::Result<T>) -> Option<T> {
         let mut answer = None;
         self.progress.aside(&mut || {
-            answer = ask(prompter(&self.terminal, self.no_input).as_ref()).ok();
+            answer = ask(prompter(&self.terminal, self.no_input, &self.stop).as_ref()).ok();
         });
         answer
+    }
+
+    /// Prints beside the progress bar.
+    fn print(&self, message: &str) {
+        self.progress.aside(&mut || {
+            let mut error = io::stderr().lock();
+            for line in message.lines() {
+                let _ = writeln!(error, "{}", sanitize::line(line));
+            }
+        });
     }
 }
 
@@ -53,19 +66,14 @@ impl Questions for Asked {
         if !self.is_there() {
             return false;
         }
-        self.tell(explanation);
+        // Also where only errors are told: nobody can answer without it.
+        self.print(explanation);
         self.beside(|prompter| prompter.choose(question, &ANSWERS, "")) == Some('y')
     }
 
     fn tell(&self, message: &str) {
-        if self.quiet {
-            return;
+        if !self.quiet {
+            self.print(message);
         }
-        self.progress.aside(&mut || {
-            let mut error = io::stderr().lock();
-            for line in message.lines() {
-                let _ = writeln!(error, "{}", sanitize::line(line));
-            }
-        });
     }
 }

@@ -56,10 +56,11 @@ impl Shell {
                 terminal,
                 no_input,
                 quiet,
+                stop: Arc::clone(&stop),
                 progress: Arc::clone(&progress),
             },
             progress,
-            prompter: prompter(&terminal, no_input),
+            prompter: prompter(&terminal, no_input, &stop),
             terminal,
             quiet,
             verbose,
@@ -137,5 +138,12 @@ impl Shell {
     pub fn times(&self) -> times::Clock {
         let now = SystemClock.now().timestamp_nanos_opt().unwrap_or(i64::MAX);
         times::Clock::local(crate::core::stat::Timestamp(now))
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        // What was under way when the command failed is not over by itself, and the error comes next.
+        self.progress.end();
     }
 }

@@ -18,11 +18,11 @@ impl Absence {
     pub(super) fn of(error: &Error) -> Option<Self> {
         let mut source = std::error::Error::source(error);
         while let Some(inner) = source {
-            if let Some(MirrorError::Network { location, outage, .. }) = inner.downcast_ref()
+            if let Some(error @ MirrorError::Network { location, outage, .. }) = inner.downcast_ref()
                 && outage.is_absence()
             {
                 return Some(Self {
-                    why: what_happened(location, *outage),
+                    why: what_happened(error.proxy(), location, *outage),
                     said: inner.to_string(),
                 });
             }

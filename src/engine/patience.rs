@@ -142,7 +142,7 @@ impl<'a> Patient<'a> {
             tracing::debug!("{error}");
             self.questions.tell(&format!(
                 "{}; trying again in {} ({failed} of {})…",
-                what_happened(location, *outage),
+                what_happened(error.proxy(), location, *outage),
                 seconds(wait),
                 self.patience.retries
             ));
@@ -185,9 +185,9 @@ impl Remote for Patient<'_> {
     }
 }
 
-/// What kept the remote at `location` from being talked to, as the beginning of a sentence.
-pub(super) fn what_happened(location: &str, outage: Outage) -> String {
-    let host = host(location);
+/// What kept the remote at `location` from being talked to, as the beginning of a sentence. `proxy` stood in the way, if any.
+pub(super) fn what_happened(proxy: Option<&str>, location: &str, outage: Outage) -> String {
+    let host = proxy.map_or_else(|| host(location).to_owned(), |proxy| format!("the proxy {proxy}"));
     match outage {
         Outage::Offline => format!("no way leads to {host}"),
         Outage::Refused => format!("{host} refused the connection"),

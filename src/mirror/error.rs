@@ -7,7 +7,7 @@ use crate::core::id::CommitId;
 use crate::error::{Error, Kind};
 
 use super::pointer::Pointer;
-use super::remote::Outage;
+use super::remote::{Outage, failure};
 
 /// A failure of the mirror, or of a remote. Remotes are named without passwords and tokens.
 #[derive(Debug, thiserror::Error)]
@@ -216,6 +216,16 @@ impl MirrorError {
         }
     }
 
+    /// The proxy that could not be reached, where that was it, and not the host behind it.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&str> {
+        let Self::Network { detail, .. } = self else {
+            return None;
+        };
+        let rest = detail.strip_prefix(failure::PROXY)?;
+        rest.split_once(": ").map(|(proxy, _)| proxy)
+    }
+
     /// What the person should do, where we know.
     fn hint(&self) -> Option<String> {
         Some(match self {
@@ -254,9 +264,7 @@ impl MirrorError {
             Self::Network { .. } => {
                 "nothing was lost: check the network and the address, then run the command again".into()
             }
-            Self::Authentication { location, .. } if is_http(location) => {
-                "set up a Git credential helper (such as `gh auth setup-git`), or give a token in CSYNC_GIT_TOKEN".into()
-            }
+            Self::Authentication { location, detail } if is_http(location) => sign_in_over_http(detail).into(),
             Self::Authentication { .. } => {
                 "load the key into the SSH agent (`ssh-add`), or check that the host knows your public key".into()
             }
@@ -265,11 +273,11 @@ impl MirrorError {
                  csync never goes on without a good certificate"
                     .into()
             }
-            Self::HostIdentity { .. } => {
+            Self::HostIdentity { location, .. } => format!(
                 "compare the fingerprint with the one that the host's administrator tells: for a new host, say yes to \
-                 `csync remote test` on a terminal; for a changed key that is right, remove the old line from known_hosts"
-                    .into()
-            }
+                 `csync remote test {location}` on a terminal; for a changed key that is right, remove the old line from \
+                 known_hosts"
+            ),
             Self::NotFound { .. } => "check the address and that this account may see the repository".into(),
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -316,6 +324,23 @@ impl From<MirrorError> for Error {
             None => told,
         }
         .caused_by(error)
+    }
+}
+
+/// What a person should do whom a server does not let in over HTTP, by what it refused.
+fn sign_in_over_http(detail: &str) -> &'static str {
+    let says = |words: &str| detail.contains(words);
+    if says(failure::TYPED_REFUSED) {
+        "try again: GitHub and GitLab take a personal access token here, and not the password of the account"
+    } else if says(failure::TOKEN_REFUSED) {
+        "make a new token that may read and write this repository, and give it in CSYNC_GIT_TOKEN (with a user name of \
+         its own in CSYNC_GIT_USERNAME, where it has one)"
+    } else if says("403") {
+        "this account or token may not use the repository: give it access there, or sign in with another one"
+    } else if says(failure::HELPER_REFUSED) {
+        "sign in anew with what your credential helper takes it from (such as `gh auth login`), then run the command again"
+    } else {
+        "set up a Git credential helper (such as `gh auth setup-git`), or give a token in CSYNC_GIT_TOKEN"
     }
 }
 

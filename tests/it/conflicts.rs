@@ -427,7 +427,8 @@ impl Person {
             let _ = write!(shell, " {}", quoted(argument.to_str().unwrap()));
         }
         // The screen stays after the end, with the exit code on it.
-        let shell = format!("({shell}); echo \"[exit $?]\"; sleep 60");
+        // A signal is for csync alone.
+        let shell = format!("trap : INT; ({shell}); echo \"[exit $?]\"; sleep 60");
         let person = Self { socket };
         person.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "110", "-y", "50", &shell]);
         person

@@ -1,8 +1,8 @@
 //! `csync init github:NAME` and `gitlab:NAME`: the repository is looked up at its host, made private where it does not exist,
 //! and refused where others can read it. The real `gh` talks to a server that answers as GitHub does.
 
-mod github;
-mod gitlab;
+pub mod github;
+pub mod gitlab;
 mod refusals;
 
 use self::github::{GitHub, TOKEN};

@@ -13,6 +13,7 @@
 mod machines;
 mod servers;
 
+mod at_a_terminal;
 mod bad_input;
 mod conflicts;
 mod crashes;
@@ -36,6 +37,7 @@ mod offline;
 mod operations;
 mod projects;
 mod races;
+mod readme;
 mod remote;
 mod roads;
 mod round_trip;

@@ -137,25 +137,47 @@ impl Asked<'_> {
     }
 }
 
+/// Why a short passphrase is not taken.
+const WHY_LONG: &str = "whoever gets a copy of the repository can try passphrases: take several random words";
+
+fn is_short(passphrase: &SecretString) -> bool {
+    passphrase.expose_secret().chars().count() < SHORTEST_PASSPHRASE
+}
+
+impl Asked<'_> {
+    /// Asks until it is long enough: who typed a user name and a password to come here does not begin again.
+    fn ask_for_a_new_one(&self) -> Result<SecretString> {
+        loop {
+            let passphrase = self.shell.prompter.new_passphrase(
+                "Passphrase of the vault (other machines join with it)",
+                "--passphrase-file FILE, CSYNC_PASSPHRASE or --no-passphrase",
+            )?;
+            if !is_short(&passphrase) {
+                return Ok(passphrase);
+            }
+            self.shell.warn(&format!(
+                "it needs {SHORTEST_PASSPHRASE} characters at least: {WHY_LONG}"
+            ));
+        }
+    }
+}
+
 impl Passphrase for Asked<'_> {
     fn choose(&mut self) -> Result<Option<SecretString>> {
         let passphrase = match self.given()? {
             Some(passphrase) => passphrase,
             None if self.none => return Ok(None),
-            None => self.shell.prompter.new_passphrase(
-                "Passphrase of the vault (other machines join with it)",
-                "--passphrase-file FILE, CSYNC_PASSPHRASE or --no-passphrase",
-            )?,
+            None => return self.ask_for_a_new_one().map(Some),
         };
         if self.none {
             return Ok(None);
         }
-        if passphrase.expose_secret().chars().count() < SHORTEST_PASSPHRASE {
+        if is_short(&passphrase) {
             return Err(Error::new(
                 Kind::Usage,
                 format!("the passphrase is shorter than {SHORTEST_PASSPHRASE} characters"),
             )
-            .hint("whoever gets a copy of the repository can try passphrases: take several random words"));
+            .hint(WHY_LONG));
         }
         Ok(Some(passphrase))
     }
@@ -269,6 +291,17 @@ mod tests {
         let begins: Vec<&str> = questions.iter().map(|asked| asked.split(' ').next().unwrap()).collect();
         assert_eq!(begins, ["URL", "Name", "Passphrase"]);
         assert_eq!(config.device.unwrap().as_str(), "laptop");
+
+        // A short passphrase is asked for again, and nothing else.
+        let other = folder.path().join("other.git");
+        engine::create_remote(&other).unwrap();
+        let arguments = [other.to_str().unwrap(), "--device", "x"];
+        let (questions, _) = asked(
+            &folder.path().join("third"),
+            &arguments,
+            &["short", "correct horse battery"],
+        );
+        assert_eq!(questions.len(), 2, "{questions:?}");
 
         // Joining asks for the passphrase once; what a flag says is not asked.
         let second = folder.path().join("second");

@@ -37,7 +37,7 @@ fn joined(patient: &Patient<'_>) -> Finding {
     match &patient.joined {
         Some(joined) => Finding::ok(
             CHECK,
-            format!("this machine is {} in vault {}", joined.device, joined.vault),
+            format!("this machine is `{}` in vault {}", joined.device, joined.vault),
         ),
         None if patient.options.unusable.is_some() => Finding::warning(
             CHECK,

@@ -43,6 +43,9 @@ pub(super) fn parse(text: &str) -> Result<Address, MirrorError> {
         if rest.is_empty() || rest.starts_with(['/', '-']) {
             return Err(bad("it names no host"));
         }
+        if rest.trim_end_matches('/').split_once('/').is_none() {
+            return Err(bad("it names no repository on the host"));
+        }
         return Ok(Address::Server(text.to_owned()));
     }
     let before_slash = text.split('/').next().unwrap_or(text);
@@ -55,9 +58,20 @@ pub(super) fn parse(text: &str) -> Result<Address, MirrorError> {
         Some(_) => return Ok(Address::Server(text.to_owned())),
         None => {}
     }
+    if is_like_a_host(before_slash, text) && !std::path::Path::new(text).exists() {
+        return Err(bad(
+            "there is no such folder, and the address of a server begins with `https://` or is `user@host:path`",
+        ));
+    }
     std::path::absolute(text)
         .map(Address::Folder)
         .map_err(|_| bad("it is not a path"))
+}
+
+/// Whether the first part of a relative path may have been meant as a host: `github.com/me/sessions`, `me@server`.
+fn is_like_a_host(first: &str, text: &str) -> bool {
+    let is_name = !first.starts_with('.') && first.contains('.') && first.len() < text.len();
+    first.contains('@') || is_name
 }
 
 /// The address without passwords and tokens, for people and logs: what comes before the `@` may be a token where the

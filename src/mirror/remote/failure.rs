@@ -68,6 +68,18 @@ pub(super) fn understand(location: String, detail: String) -> MirrorError {
     }
 }
 
+/// How a failure to reach a proxy begins. The proxy follows, and what was said after a colon.
+pub(in crate::mirror) const PROXY: &str = "on the way lies the proxy ";
+
+/// How a failure says that the token was wrong.
+pub(in crate::mirror) const TOKEN_REFUSED: &str = "it refused the token in CSYNC_GIT_TOKEN";
+
+/// How a failure says that what the person typed was wrong.
+pub(in crate::mirror) const TYPED_REFUSED: &str = "it refused the password or token that was typed";
+
+/// How a failure says that what a credential helper gave was wrong.
+pub(in crate::mirror) const HELPER_REFUSED: &str = "it refused what the credential helper gave";
+
 /// How a failure says that only the git command can do what is wanted. What follows is what cannot be done.
 pub(super) const BEYOND_LIBGIT2: &str = "libgit2 cannot";
 

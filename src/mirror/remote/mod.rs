@@ -15,7 +15,7 @@ use self::libgit2::GitRemote;
 
 pub(in crate::mirror) mod address;
 mod automatic;
-mod failure;
+pub(super) mod failure;
 mod folder;
 mod git_command;
 mod git_credential;

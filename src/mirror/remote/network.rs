@@ -12,6 +12,9 @@ use crate::core::progress::{Progress, Silent};
 use crate::core::questions::{Nobody, Questions};
 use crate::core::transport::{Timeouts, Transport};
 
+/// The user's name beside a token where the person names none: GitHub and GitLab take any, and know this one.
+pub(super) const USER_OF_A_TOKEN: &str = "x-access-token";
+
 /// The world around a remote, as values.
 #[derive(Clone)]
 pub struct Network<'a> {

@@ -6,7 +6,7 @@ use crate::machines::Machine;
 use crate::servers::process::write_script;
 
 /// A machine with the stand-in, signed in at a host whose repositories `server` has.
-fn machine(server: &GitHub, name: &str) -> Machine {
+pub fn machine(server: &GitHub, name: &str) -> Machine {
     let state = server.folder();
     std::fs::create_dir_all(state.join("groups")).unwrap();
     let script = include_str!("glab-stand-in.sh")

@@ -12,7 +12,8 @@ struct Certificates {
     key: Vec<u8>,
 }
 
-/// Puts into `folder` the authority as `ca.pem`, and the certificate and key of `localhost` and `127.0.0.1` as
+/// Puts into `folder` the authority as `ca.pem`, and the certificate and key of `localhost`, `127.0.0.1`
+/// and of the large hosts, whom a [`ConnectProxy`](super::ConnectProxy) can play, as
 /// `server.pem` and `server.key`. All servers of a test program have the same.
 pub fn install(folder: &Path) {
     static MADE: OnceLock<Certificates> = OnceLock::new();
@@ -33,7 +34,7 @@ fn make() -> Certificates {
     let openssl = |arguments: &str| run(folder, "openssl", &arguments.split_whitespace().collect::<Vec<_>>());
     std::fs::write(
         folder.join("extensions"),
-        "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n",
+        "subjectAltName=DNS:localhost,IP:127.0.0.1,DNS:github.com,DNS:gitlab.com\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n",
     )
     .unwrap();
     openssl(

@@ -28,20 +28,26 @@ struct Counts {
 impl ConnectProxy {
     /// One that everybody may use.
     pub fn start() -> Self {
-        Self::begin(false)
+        Self::begin(false, None)
+    }
+
+    /// One that everybody may use, behind which the whole world is the server at `port` of this machine.
+    pub fn leading_to(port: u16) -> Self {
+        Self::begin(false, Some(format!("127.0.0.1:{port}")))
     }
 
     /// One that wants a user and a password: those in [`ConnectProxy::url_with_password`].
     pub fn with_password() -> Self {
-        Self::begin(true)
+        Self::begin(true, None)
     }
 
-    fn begin(wants_password: bool) -> Self {
+    fn begin(wants_password: bool, world: Option<String>) -> Self {
         let counts = Arc::new(Counts::default());
         let inside = Arc::clone(&counts);
         let listening = Listening::start(move |client| {
             let counts = Arc::clone(&inside);
-            std::thread::spawn(move || serve(&client, wants_password, &counts));
+            let world = world.clone();
+            std::thread::spawn(move || serve(&client, wants_password, world.as_deref(), &counts));
         });
         Self { listening, counts }
     }
@@ -73,7 +79,7 @@ impl ConnectProxy {
 }
 
 /// Serves one client until either side closes. None when it went away.
-fn serve(client: &TcpStream, wants_password: bool, counts: &Counts) -> Option<()> {
+fn serve(client: &TcpStream, wants_password: bool, world: Option<&str>, counts: &Counts) -> Option<()> {
     let mut reader = BufReader::new(client);
     loop {
         let mut head = Vec::new();
@@ -111,7 +117,7 @@ fn serve(client: &TcpStream, wants_password: bool, counts: &Counts) -> Option<()
             answer("HTTP/1.1 405 Method Not Allowed\nContent-Length: 0\n\n")?;
             continue;
         }
-        let Ok(server) = TcpStream::connect(target) else {
+        let Ok(server) = TcpStream::connect(world.unwrap_or(target)) else {
             answer("HTTP/1.1 502 Bad Gateway\nContent-Length: 0\n\n")?;
             continue;
         };

@@ -114,6 +114,17 @@ impl Ssh {
         self.at("keys/stranger")
     }
 
+    /// From now on the client key starts in the folder of the repositories, as somebody's home is it on their own server.
+    pub fn starts_among_repositories(&self) {
+        let place = self.at("repositories");
+        let command = format!(
+            "command=\"cd '{}' && exec sh -c \\\"$SSH_ORIGINAL_COMMAND\\\"\" ",
+            place.display()
+        );
+        let key = text(&self.at("keys/client.pub"));
+        std::fs::write(self.at("authorized_keys"), command + &key).unwrap();
+    }
+
     /// What `known_hosts` holds when the server is known: a line for each of its keys.
     pub fn known_hosts_line(&self) -> String {
         self.known_hosts_line_through(self.port)

@@ -15,6 +15,7 @@ use crate::core::id::CommitId;
 use crate::mirror::error::MirrorError;
 use crate::mirror::pointer::{Pointer, commit_id, oid, read};
 use crate::mirror::reach;
+use crate::mirror::remote::network::USER_OF_A_TOKEN;
 use crate::mirror::remote::{
     ARRIVING, BRANCH, Carrier, Network, Outage, Push, Refusal, Rejection, Remote, Tested, address, check_continues,
     failure,
@@ -23,7 +24,7 @@ use crate::mirror::repository::Mirror;
 use crate::mirror::spool::Staging;
 
 use self::conversation::{Broken, Outcome};
-use self::plain::Parts;
+use self::plain::{Parts, Server};
 use self::program::Git;
 use self::token::{Answer, Teller};
 
@@ -129,8 +130,7 @@ impl<'n> GitCommandRemote<'n> {
             };
             let answer = Answer {
                 server: server.clone(),
-                // The hosts ignore the name where the password is a token.
-                user: user.map_or("git", String::as_str).to_owned(),
+                user: user.map_or(USER_OF_A_TOKEN, String::as_str).to_owned(),
                 password: password.clone(),
             };
             let teller = Teller::begin(&self.network.private_folder, answer)?;
@@ -192,7 +192,7 @@ impl<'n> GitCommandRemote<'n> {
                 outage: Outage::Other,
             };
         }
-        match failure::understand(location, detail) {
+        let understood = match failure::understand(location, detail) {
             // The words of a host may be anything; its status is not. (The first answer is 401 also where all is well: what
             // broke the conversation off afterwards goes before that.)
             MirrorError::Network {
@@ -206,7 +206,22 @@ impl<'n> GitCommandRemote<'n> {
                 MirrorError::Authentication { location, detail }
             }
             understood => understood,
+        };
+        match understood {
+            MirrorError::Authentication { location, .. } if status == 401 && self.gives_token() => {
+                MirrorError::Authentication {
+                    location,
+                    detail: failure::TOKEN_REFUSED.into(),
+                }
+            }
+            understood => understood,
         }
+    }
+
+    /// Whether git is given the token of `CSYNC_GIT_TOKEN`.
+    fn gives_token(&self) -> bool {
+        let is_sealed = self.parts.server.as_ref().is_some_and(Server::is_sealed);
+        is_sealed && self.parts.password.is_none() && self.network.token.is_some()
     }
 
     /// The remote's tip, asked for in a connection of its own; none where the remote is empty. `folder`: any repository.

@@ -19,6 +19,9 @@ const LONGEST_SAYING: usize = 1_000;
 /// How much is kept of what libgit2 says, in characters.
 const LONGEST_DETAIL: usize = 600;
 
+/// How libgit2 begins to say that nobody took the connection.
+const NO_CONNECTION: &[&str] = &["failed to connect to", "failed to resolve address"];
+
 /// What libgit2 says when the connection below TLS is of no use any more.
 const TLS_BROKE: &[&str] = &["SSL error: syscall failure", "SSL error: unknown error"];
 
@@ -234,7 +237,17 @@ impl<'c, 'n> Conversation<'c, 'n> {
                 std::path::Path::new("the mirror"),
                 detail,
             ),
-            _ => failure::understand(location, detail),
+            _ => failure::understand(location, self.with_proxy(detail)),
+        }
+    }
+
+    /// Who could not be reached is the proxy where there is one: the host is asked for only behind it.
+    fn with_proxy(&self, detail: String) -> String {
+        match &self.road.way {
+            Way::Proxy(proxy) if NO_CONNECTION.iter().any(|start| detail.starts_with(start)) => {
+                format!("{}{}: {detail}", failure::PROXY, address::shown(proxy))
+            }
+            _ => detail,
         }
     }
 }

@@ -4,10 +4,8 @@ use git2::Cred;
 use secrecy::ExposeSecret;
 
 use crate::mirror::remote::git_credential::{CredentialHelper, Login, Verdict};
-use crate::mirror::remote::{Network, address};
-
-/// The user's name beside a token where the person names none: GitHub and GitLab take any, and know this one.
-const USER_OF_A_TOKEN: &str = "x-access-token";
+use crate::mirror::remote::network::USER_OF_A_TOKEN;
+use crate::mirror::remote::{Network, address, failure};
 
 /// A login that a server took.
 pub(super) struct PasswordThatWorks(Login);
@@ -95,14 +93,14 @@ impl<'s, 'n> Passwords<'s, 'n> {
         };
         match source {
             Source::Remembered => {}
-            Source::Token => self.notes.push("it refused the token in CSYNC_GIT_TOKEN"),
+            Source::Token => self.notes.push(failure::TOKEN_REFUSED),
             Source::Helper => {
-                self.notes.push("it refused what the credential helper gave");
+                self.notes.push(failure::HELPER_REFUSED);
                 if let Some(helper) = self.helper() {
                     helper.judge(&login, Verdict::Reject);
                 }
             }
-            Source::Person => self.notes.push("it refused the password or token that was typed"),
+            Source::Person => self.notes.push(failure::TYPED_REFUSED),
         }
     }
 

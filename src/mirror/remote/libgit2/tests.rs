@@ -376,7 +376,7 @@ fn p20_a_signal_ends_a_fetch_and_a_push() {
     let mut network = Network::quiet(bench.path("home"));
     network.progress = &stopper;
     network.stop = &stopper.stop;
-    let mut remote = GitRemote::new(url, network);
+    let mut remote = GitRemote::new(url.clone(), network);
     let other = bench.other("other");
     let error = remote.fetch(&other).unwrap_err();
     assert!(matches!(error, MirrorError::Interrupted { .. }), "{error:?}");
