@@ -1,8 +1,10 @@
 //! Progress bars on standard error, for a person who watches.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::sizes;
 use super::terminal::Terminal;
@@ -14,7 +16,56 @@ pub fn progress(terminal: &Terminal, quiet: bool) -> Box<dyn Progress + Send> {
     if quiet || !terminal.stderr || !terminal.moves {
         return Box::new(Silent);
     }
-    Box::new(Bars::on(ProgressDrawTarget::stderr, terminal.width))
+    let width = terminal.width.saturating_sub(MARGIN);
+    let target = || ProgressDrawTarget::term_like(Box::new(Narrower(Term::stderr())));
+    Box::new(Bars::on(target, width))
+}
+
+/// How many columns stay free at the right. A bar is drawn as wide as the terminal, and the `^C` that a terminal shows when it is
+/// pressed would go to the next line, which is then wiped in place of the bar.
+const MARGIN: usize = 4;
+
+/// Standard error, told to be a little narrower than it is.
+#[derive(Debug)]
+struct Narrower(Term);
+
+impl TermLike for Narrower {
+    fn width(&self) -> u16 {
+        let width = usize::from(self.0.size().1).saturating_sub(MARGIN);
+        u16::try_from(width).unwrap_or(u16::MAX)
+    }
+
+    fn move_cursor_up(&self, lines: usize) -> io::Result<()> {
+        self.0.move_cursor_up(lines)
+    }
+
+    fn move_cursor_down(&self, lines: usize) -> io::Result<()> {
+        self.0.move_cursor_down(lines)
+    }
+
+    fn move_cursor_right(&self, columns: usize) -> io::Result<()> {
+        self.0.move_cursor_right(columns)
+    }
+
+    fn move_cursor_left(&self, columns: usize) -> io::Result<()> {
+        self.0.move_cursor_left(columns)
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.0.write_line(text)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.0.write_str(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.0.clear_line()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// One bar for the phase that is under way; it is wiped when the phase ends, since the summary says what was done.
@@ -111,7 +162,7 @@ impl<T: Fn() -> ProgressDrawTarget + Sync> Progress for Bars<T> {
     }
 }
 
-/// How items are shown in a terminal of `width` columns. A line that does not fit would be broken, and not be wiped as a whole.
+/// How items are shown in `width` columns. A line that does not fit would be broken, and not be wiped as a whole.
 const fn counting(width: usize) -> &'static str {
     match width {
         64.. => "{msg:9} {bar:24} {human_pos} of {human_len}",
@@ -119,7 +170,7 @@ const fn counting(width: usize) -> &'static str {
     }
 }
 
-/// How bytes are shown in a terminal of `width` columns: the widest line has 100, without the files 71, without the speed 51.
+/// How bytes are shown in `width` columns: the widest line has 100, without the files 71, without the speed 51.
 const fn weighing(width: usize) -> &'static str {
     match width {
         102.. => "{msg:9} {bar:24} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {prefix}",
@@ -142,10 +193,7 @@ fn name(phase: Phase) -> &'static str {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::io;
     use std::sync::Arc;
-
-    use indicatif::TermLike;
 
     use super::*;
     use crate::config::{ColorChoice, Environment};

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::machines::{Machine, git};
 use crate::servers::https::{ALICE, TOKEN};
 use crate::servers::process::write_script;
-use crate::servers::{Daemon, Https, Ssh};
+use crate::servers::{At, Daemon, Https, Instead, Ssh};
 
 /// A machine of its own, and the folder that it lives in.
 fn machine(transport: &str) -> (TempDir, Machine) {
@@ -415,5 +415,36 @@ fn a_large_push_is_left_to_the_git_command_without_a_word() {
         assert_ne!(tip(&repository), before);
         assert_eq!(run.stderr.contains("git push"), carried, "{}", run.stderr);
         assert!(!run.stderr.contains("using the git command"));
+    }
+}
+
+#[test]
+fn a_server_that_says_when_it_wants_to_be_asked_again_is_asked_then() {
+    let server = Https::start();
+    server.bare("sessions.git");
+    let (_folder, mut machine) = machine("git");
+    machine.set("GIT_SSL_CAINFO", server.ca());
+    machine.set("CSYNC_GIT_TOKEN", TOKEN.1);
+    found(&machine, &server.url(None, "sessions.git"));
+    for (status, at) in [(429, At::Refs), (503, At::Push), (403, At::Refs)] {
+        machine.append("CLAUDE.md", format!("And again after {status}.\n"));
+        server.clear_log();
+        server.next(at, 1, Instead::RetryAfter(status, 2));
+        let start = std::time::Instant::now();
+        let run = machine.csync(&["sync"]).ok();
+        // Our own wait would be some milliseconds.
+        assert!(start.elapsed() >= std::time::Duration::from_secs(2), "{status}");
+        assert!(
+            run.stderr.contains("trying again in 2 s (1 of 5)"),
+            "{status}: {}",
+            run.stderr
+        );
+        assert!(!run.stderr.contains("(2 of 5)"), "{status}: {}", run.stderr);
+        let told = server
+            .requests()
+            .iter()
+            .filter(|request| request.status == status)
+            .count();
+        assert_eq!(told, 1, "it was asked again before its time");
     }
 }

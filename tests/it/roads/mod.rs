@@ -77,11 +77,34 @@ impl Road {
 
     /// The address of the repository, as machines are given it.
     pub fn url(&self) -> String {
+        self.url_of(NAME)
+    }
+
+    /// The address of another repository on the server.
+    pub fn url_of(&self, name: &str) -> String {
         let port = self.proxy.port();
         match &self.server {
-            Server::Https(server) => server.url_through(port, None, NAME),
-            Server::Ssh(server) => server.url_through(port, NAME),
-            Server::Daemon(_) => format!("git://127.0.0.1:{port}/{NAME}"),
+            Server::Https(server) => server.url_through(port, None, name),
+            Server::Ssh(server) => server.url_through(port, name),
+            Server::Daemon(_) => format!("git://127.0.0.1:{port}/{name}"),
+        }
+    }
+
+    /// Another empty repository on the server.
+    pub fn another(&self, name: &str) -> PathBuf {
+        match &self.server {
+            Server::Https(server) => server.bare(name),
+            Server::Ssh(server) => server.bare(name),
+            Server::Daemon(server) => server.bare(name),
+        }
+    }
+
+    /// How many connections the server's own log has.
+    pub fn connections(&self) -> usize {
+        match &self.server {
+            Server::Https(server) => server.connections(),
+            Server::Ssh(server) => server.connections(),
+            Server::Daemon(server) => server.connections(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Road, Server};
-use crate::machines::{Machine, git};
+use crate::machines::{Machine, files_below, git};
 use crate::servers::hooks::{self, Refusal};
 use crate::servers::{At, Direction, Fault, Instead, write_script};
 use crate::transcripts::{assert_holds, conversation, session};
@@ -22,36 +22,42 @@ over! {
     https_by_libgit2: Road::https("libgit2") => [
         a_vault_is_made_joined_and_kept_the_same, p08_a_lost_race_is_merged_and_tried_again,
         p08b_a_refused_branch_is_no_success, p29_silence_is_given_up, p06_a_fetch_may_break_anywhere,
-        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed, a_wrong_credential_is_tried_once,
+        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed, what_is_no_vault_is_left_as_it_is,
+        another_vault_and_a_repository_that_is_gone_are_told_apart, a_wrong_credential_is_tried_once,
         a_busy_server_is_asked_again, p18_no_secret_stays_anywhere,
     ];
     https_by_git: Road::https("git") => [
         a_vault_is_made_joined_and_kept_the_same, p08_a_lost_race_is_merged_and_tried_again,
         p08b_a_refused_branch_is_no_success, p29_silence_is_given_up, p06_a_fetch_may_break_anywhere,
-        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed, a_wrong_credential_is_tried_once,
+        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed, what_is_no_vault_is_left_as_it_is,
+        another_vault_and_a_repository_that_is_gone_are_told_apart, a_wrong_credential_is_tried_once,
         a_busy_server_is_asked_again, p18_no_secret_stays_anywhere,
     ];
     ssh_by_libgit2: Road::ssh("libgit2") => [
         a_vault_is_made_joined_and_kept_the_same, p08_a_lost_race_is_merged_and_tried_again,
         p08b_a_refused_branch_is_no_success, p29_silence_is_given_up, p06_a_fetch_may_break_anywhere,
-        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed, a_wrong_credential_is_tried_once,
+        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed, what_is_no_vault_is_left_as_it_is,
+        another_vault_and_a_repository_that_is_gone_are_told_apart, a_wrong_credential_is_tried_once,
         a_changed_host_key_is_never_accepted,
     ];
     ssh_by_git: Road::ssh("git") => [
         a_vault_is_made_joined_and_kept_the_same, p08_a_lost_race_is_merged_and_tried_again,
         p08b_a_refused_branch_is_no_success, p29_silence_is_given_up, p06_a_fetch_may_break_anywhere,
-        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed, a_wrong_credential_is_tried_once,
+        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed, what_is_no_vault_is_left_as_it_is,
+        another_vault_and_a_repository_that_is_gone_are_told_apart, a_wrong_credential_is_tried_once,
         a_changed_host_key_is_never_accepted,
     ];
     daemon_by_libgit2: Road::daemon("libgit2") => [
         a_vault_is_made_joined_and_kept_the_same, p08_a_lost_race_is_merged_and_tried_again,
         p08b_a_refused_branch_is_no_success, p29_silence_is_given_up, p06_a_fetch_may_break_anywhere,
-        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed,
+        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed, what_is_no_vault_is_left_as_it_is,
+        another_vault_and_a_repository_that_is_gone_are_told_apart,
     ];
     daemon_by_git: Road::daemon("git") => [
         a_vault_is_made_joined_and_kept_the_same, p08_a_lost_race_is_merged_and_tried_again,
         p08b_a_refused_branch_is_no_success, p29_silence_is_given_up, p06_a_fetch_may_break_anywhere,
-        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed,
+        p06_a_push_may_break_anywhere, one_round_trip_when_nothing_changed, what_is_no_vault_is_left_as_it_is,
+        another_vault_and_a_repository_that_is_gone_are_told_apart,
     ];
 }
 
@@ -265,10 +271,11 @@ fn p06_a_push_may_break_anywhere(road: &Road) {
 fn one_round_trip_when_nothing_changed(road: &Road) {
     let ana = road.joined("ana");
     write(&ana, 1, 3);
+    // As the server's own log has them.
     let connections = |run: &dyn Fn()| {
-        let before = road.proxy.connections();
+        let before = road.connections();
         run();
-        road.proxy.connections() - before
+        road.connections() - before
     };
     assert_eq!(connections(&|| drop(ana.sync())), 2, "one to fetch, one to push");
     if let Server::Https(server) = &road.server {
@@ -285,6 +292,80 @@ fn one_round_trip_when_nothing_changed(road: &Road) {
     assert_eq!(connections(&|| drop(ana.csync(&["status"]).ok())), 0);
     assert_eq!(connections(&|| drop(ana.csync(&["status", "--fetch"]).ok())), 1);
     assert_eq!(connections(&|| drop(ana.csync(&["diff"]).ok())), 0);
+    assert_eq!(connections(&|| drop(ana.csync(&["remote", "show"]).ok())), 0);
+    assert_eq!(connections(&|| drop(ana.csync(&["remote", "test"]).ok())), 2);
+    assert_eq!(connections(&|| drop(ana.csync(&["doctor", "--no-network"]).ok())), 0);
+    assert_eq!(connections(&|| drop(ana.csync(&["doctor"]).ok())), 2);
+    assert_eq!(connections(&|| drop(ana.csync(&["sync", "--dry-run"]).ok())), 1);
+    // Who brings the identity of a member has nothing to write yet.
+    assert_eq!(connections(&|| drop(road.joined("bob"))), 1);
+}
+
+fn what_is_no_vault_is_left_as_it_is(road: &Road) {
+    let ana = road.joined("ana");
+    ana.write("CLAUDE.md", "Be brief.\n");
+    ana.sync();
+    let folder = tempfile::tempdir().unwrap();
+    git(folder.path(), &["init", "--quiet", "--initial-branch=main", "."]);
+    std::fs::write(folder.path().join("README.md"), "# A project\n").unwrap();
+    git(folder.path(), &["add", "."]);
+    git(folder.path(), &["commit", "--quiet", "-m", "first"]);
+    for (name, branch) in [("readme.git", "main:main"), ("old.git", "main:master")] {
+        let repository = road.another(name);
+        git(
+            folder.path(),
+            &["push", "--quiet", repository.to_str().unwrap(), branch],
+        );
+        let before = files_below(&repository);
+        let url = road.url_of(name);
+        let new = road.machine(&format!("new-{name}"));
+        let run = new
+            .csync(&["init", &url, "--device", "new", "--no-passphrase"])
+            .fails(1);
+        assert!(run.stderr.contains("not a csync vault"), "{}", run.stderr);
+        assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+        assert!(!new.mirror().exists());
+        ana.write("CLAUDE.md", format!("Be brief in {name}.\n"));
+        for command in ["sync", "push", "pull"] {
+            let mut run = ana.command(&[command]);
+            let output = run.env("CSYNC_REMOTE", &url).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+            assert!(said.contains("not a csync vault"), "{command}: {said}");
+        }
+        assert_eq!(files_below(&repository), before, "{name} is as it was, byte for byte");
+    }
+    ana.sync();
+}
+
+fn another_vault_and_a_repository_that_is_gone_are_told_apart(road: &Road) {
+    let ana = road.joined("ana");
+    ana.write("CLAUDE.md", "Be brief.\n");
+    ana.sync();
+    let other = road.another("other.git");
+    let bob = road.machine("bob");
+    bob.csync(&["init", &road.url_of("other.git"), "--device", "bob", "--no-passphrase"])
+        .ok();
+    let theirs = files_below(&other);
+    ana.write("CLAUDE.md", "Be very brief.\n");
+    // Another vault is there than before: the host, or somebody, exchanged the repository.
+    let away = road.repository.with_extension("away");
+    std::fs::rename(&road.repository, &away).unwrap();
+    std::fs::rename(&other, &road.repository).unwrap();
+    let run = ana.csync(&["sync"]).fails(12);
+    assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+    assert_eq!(files_below(&road.repository), theirs);
+
+    std::fs::remove_dir_all(&road.repository).unwrap();
+    let run = ana.csync(&["sync"]).fails(16);
+    assert!(run.stderr.contains("there is no repository at"), "{}", run.stderr);
+    assert!(run.stderr.contains("csync remote set-url"), "{}", run.stderr);
+
+    std::fs::rename(&away, &road.repository).unwrap();
+    ana.sync();
+    let carol = road.joined("carol");
+    carol.sync();
+    assert_eq!(carol.text("CLAUDE.md"), "Be very brief.\n");
 }
 
 fn a_wrong_credential_is_tried_once(road: &Road) {

@@ -90,6 +90,9 @@ impl<'n> GitCommandRemote<'n> {
             location: self.location(),
         })?;
         let _given = self.give_credentials(&mut git)?;
+        if self.parts.server.as_ref().is_some_and(Server::is_sealed) {
+            git.set_up_tls(&self.parts.plain, &self.network);
+        }
         let mut command = git.command(folder);
         command.args(arguments).arg("--").arg(&self.parts.plain).args(refspecs);
         tracing::debug!("git {}", arguments.join(" "));
@@ -164,6 +167,10 @@ impl<'n> GitCommandRemote<'n> {
     /// What a run that failed tells of, as an error that names the remote and no secret.
     fn failed(&self, outcome: &Outcome) -> MirrorError {
         let location = self.location();
+        // On a terminal, Ctrl-C ends git as well.
+        if self.network.is_stopped() {
+            return MirrorError::Interrupted { location };
+        }
         let mut detail = address::without_secrets(&outcome.told.complaint(), &self.url);
         if outcome.code == Some(USAGE) {
             detail = format!("{detail}; git {OLDEST} or later is needed");

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::mirror::remote::Network;
+use crate::mirror::remote::personal::Personal;
 
 /// The variables of Git that a person sets for all their repositories. All others are left out: csync may run inside a hook
 /// or an alias, where Git points them at another repository, and `GIT_TRACE…` would mix with what is read here.
@@ -138,6 +139,28 @@ impl Git {
         self.variables.insert("GIT_SSH_COMMAND".to_owned(), command.into());
     }
 
+    /// Has git judge the certificate of the server at `url` as libgit2 does: always, and by the authorities that the person names
+    /// (`GIT_SSL_CAINFO`, `http.sslCAInfo`, else `SSL_CERT_FILE`, which curl obeys in some builds only).
+    pub(super) fn set_up_tls(&mut self, url: &str, network: &Network<'_>) {
+        let named = |name: &str| network.variable(name).filter(|value| !value.is_empty());
+        // Git takes the setting of the most specific address. One with a `=` cannot be told in this way.
+        let place = match url.contains('=') {
+            true => url.split('/').take(3).collect::<Vec<_>>().join("/"),
+            false => url.to_owned(),
+        };
+        self.set("http.sslVerify=true".into());
+        self.set(format!("http.{place}.sslVerify=true").into());
+        if named("GIT_SSL_CAINFO").is_some() {
+            return;
+        }
+        self.variables.remove("GIT_SSL_CAINFO");
+        if let Some(file) = named("SSL_CERT_FILE")
+            && Personal::read(network).http(url, "sslcainfo").is_none()
+        {
+            self.variables.insert("GIT_SSL_CAINFO".to_owned(), file.to_owned());
+        }
+    }
+
     /// Whether the person's configuration has a value for `key`.
     fn has_setting(&self, key: &str) -> bool {
         let mut command = self.bare();
@@ -179,7 +202,12 @@ impl Git {
 
 /// Whether git gets to see a variable of the person's.
 fn is_obeyed(name: &str) -> bool {
-    !name.starts_with("GIT_") || OBEYED.contains(&name) || OBEYED_GROUPS.iter().any(|group| name.starts_with(group))
+    // No certificate is waved through.
+    let is_good = name != "GIT_SSL_NO_VERIFY";
+    is_good
+        && (!name.starts_with("GIT_")
+            || OBEYED.contains(&name)
+            || OBEYED_GROUPS.iter().any(|group| name.starts_with(group)))
 }
 
 /// The protocols that are allowed, among those that the person allows.
@@ -239,6 +267,7 @@ mod tests {
             "GIT_TRACE",
             "GIT_TRACE_REDACT",
             "GIT_NAMESPACE",
+            "GIT_SSL_NO_VERIFY",
         ] {
             assert!(!is_obeyed(name), "{name}");
         }

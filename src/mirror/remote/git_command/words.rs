@@ -182,7 +182,8 @@ const BOILERPLATE: &[&str] = &[
     "@@@",
     "From ",
     "* [new",
-    "hint: ",
+    // Advice for who works with git, such as to pull first.
+    "hint:",
 ];
 
 /// What progress begins with: git's own, and the server's through it.
