@@ -111,7 +111,7 @@ fn p02_p05_no_line_is_lost_however_runs_are_killed_and_the_network_breaks() {
         // Some are not killed at all; then the agent may sweep what they saw.
         let instant = Duration::from_millis(chance.below(120) as u64);
         let start = std::time::Instant::now();
-        while run.runs() && (chance.0 % 3 == 0 || start.elapsed() < instant) {
+        while run.runs() && (chance.0.is_multiple_of(3) || start.elapsed() < instant) {
             std::thread::sleep(Duration::from_millis(1));
         }
         if run.runs() {
