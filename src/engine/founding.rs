@@ -324,7 +324,7 @@ mod tests {
             pushes: 0,
         };
         let tip = remote.fetch(&fresh).unwrap().unwrap();
-        let of_ana = super::super::open::device_identity(&two.ana.context()).unwrap();
+        let of_ana = crate::engine::open::device_identity(&two.ana.context()).unwrap();
         let (_, key) = unwrap_with_identity(&fresh, fresh.commit(tip).unwrap().tree, &of_ana)
             .unwrap()
             .unwrap();
