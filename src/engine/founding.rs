@@ -179,6 +179,11 @@ pub(super) fn join(
     for _ in 0..JOIN_TRIES {
         let parent = mirror.commit(tip)?;
         let mut members = members(mirror, &vault, parent.tree)?;
+        // A push whose answer was lost had arrived, and another machine went on from there.
+        if members.iter().any(|member| member.key == ours.key) {
+            mirror.set(Pointer::Tip, None, tip)?;
+            return Ok((vault, members));
+        }
         members.push(ours.clone());
         let mut writer = mirror.writer()?;
         let mut edits = Vec::new();
@@ -259,5 +264,87 @@ impl super::open::OpenVault {
     /// A missing or damaged list.
     pub(super) fn members(&self, tree: TreeId) -> Result<Vec<Member>> {
         members(&self.mirror, &self.vault, tree)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::Two;
+    use crate::mirror::{Carrier, MirrorError, Network, Tested, connect};
+
+    /// A remote that takes the first push, and at which another machine goes on before the answer is there.
+    struct Overtaken<'t> {
+        two: &'t Two,
+        inner: Box<dyn Remote>,
+        pushes: usize,
+    }
+
+    impl Remote for Overtaken<'_> {
+        fn location(&self) -> String {
+            self.inner.location()
+        }
+
+        fn fetch(&mut self, mirror: &Mirror) -> std::result::Result<Option<CommitId>, MirrorError> {
+            self.inner.fetch(mirror)
+        }
+
+        fn push(
+            &mut self,
+            mirror: &Mirror,
+            expected: Option<CommitId>,
+            new: CommitId,
+        ) -> std::result::Result<Push, MirrorError> {
+            self.pushes += 1;
+            assert_eq!(self.inner.push(mirror, expected, new)?, Push::Accepted);
+            self.two.ana.write("CLAUDE.md", "# meanwhile\n");
+            self.two.ana.sync();
+            Ok(Push::LostRace)
+        }
+
+        fn test(&mut self) -> std::result::Result<Tested, MirrorError> {
+            self.inner.test()
+        }
+
+        fn carrier(&self) -> Carrier {
+            self.inner.carrier()
+        }
+    }
+
+    #[test]
+    fn nobody_joins_twice_when_the_answer_is_lost_and_another_machine_is_quick() {
+        let two = Two::joined();
+        let context = two.bob.context();
+        let folder = tempfile::tempdir().unwrap();
+        let fresh = Mirror::create(&folder.path().join("mirror.git")).unwrap();
+        let mut remote = Overtaken {
+            two: &two,
+            inner: connect(two.remote.to_str().unwrap(), &Network::quiet(folder.path().to_owned())).unwrap(),
+            pushes: 0,
+        };
+        let tip = remote.fetch(&fresh).unwrap().unwrap();
+        let of_ana = crate::engine::open::device_identity(&two.ana.context()).unwrap();
+        let (_, key) = unwrap_with_identity(&fresh, fresh.commit(tip).unwrap().tree, &of_ana)
+            .unwrap()
+            .unwrap();
+        let opened = RemoteVault {
+            vault: Vault::new(key),
+            tip,
+            member: None,
+        };
+        let options = InitOptions {
+            url: None,
+            allow_public: false,
+            local: false,
+            device: "carol's phone".to_owned().try_into().unwrap(),
+            identity: None,
+            claude: None,
+        };
+        let identity = DeviceIdentity::generate();
+        let (_, members) = join(&context, &fresh, &mut remote, &options, &identity, opened).unwrap();
+        let carols = members.iter().filter(|member| member.name == "carol's phone").count();
+        assert_eq!((carols, remote.pushes), (1, 1));
+        assert_eq!(fresh.get(Pointer::Tip).unwrap(), remote.fetch(&fresh).unwrap());
     }
 }

@@ -72,6 +72,16 @@ impl OpenVault {
     /// # Errors
     /// [`Kind::NotInitialised`], [`Kind::Locked`], [`Kind::Key`], or damage.
     pub fn open(context: &Context<'_>, purpose: &str) -> Result<Self> {
+        let mut open = Self::open_as_it_is(context, purpose)?;
+        open.mend_outgoing()?;
+        Ok(open)
+    }
+
+    /// As [`Self::open`], for a dry run: what a killed run left half done stays so, until it is looked at aside.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn open_as_it_is(context: &Context<'_>, purpose: &str) -> Result<Self> {
         let joined = joined(&context.config)?;
         let lock = Lock::acquire(&context.paths.state_dir, context.lock_wait, purpose)?;
         remove_scratch(&context.paths.state_dir);
@@ -110,7 +120,7 @@ impl OpenVault {
         let sources = open_sources(context)?;
         let vault = with_dictionaries(&mirror, tree, &Vault::new(key))?;
         tracing::debug!("opened vault {found}, whose mirror is {}", mirror.folder().display());
-        let mut open = Self {
+        Ok(Self {
             mirror,
             vault,
             index: Index::open(&context.paths.index_file())?,
@@ -118,9 +128,7 @@ impl OpenVault {
             device: joined.device,
             remote_url: joined.remote,
             _lock: lock,
-        };
-        open.mend_outgoing()?;
-        Ok(open)
+        })
     }
 
     /// Connects to the remote.

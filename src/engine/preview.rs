@@ -23,6 +23,7 @@ pub(super) fn preview(
     options: &SyncOptions,
 ) -> Result<Report> {
     let _scratch = open.divert(context)?;
+    open.mend_outgoing()?;
     let mut report = Report {
         dry_run: true,
         ..Report::default()

@@ -63,7 +63,12 @@ pub const LARGEST_PUSH: u64 = 512 << 20;
 /// # Errors
 /// Whatever stops the whole. What concerns one file is in the report.
 pub fn sync(context: &Context<'_>, options: &SyncOptions) -> Result<Report> {
-    let mut open = OpenVault::open(context, options.direction.name())?;
+    let purpose = options.direction.name();
+    let mut open = if options.dry_run {
+        OpenVault::open_as_it_is(context, purpose)?
+    } else {
+        OpenVault::open(context, purpose)?
+    };
     let mut remote = open.connect(context)?;
     let report = sync_with(context, &mut open, remote.as_mut(), options)?;
     if !options.dry_run && report.offline.is_none() {
@@ -87,6 +92,7 @@ pub fn sync_with(
     }
     let mut report = Report::default();
     let retries = context.config.max_retries;
+    let mut tips = BTreeSet::new();
     for attempt in 0..=retries {
         report.races = attempt;
         report.troubles.clear();
@@ -103,15 +109,23 @@ pub fn sync_with(
             }
             return Ok(report);
         }
+        tips.insert(open.seen()?);
         // Another machine was first. Everybody waits a little longer each time, and not all the same.
         if Patience::new(context).wait_for_race(attempt).is_err() {
             context.check_stop()?;
         }
     }
-    Err(Error::new(
-        Kind::Network,
-        format!("other devices pushed first {} times in a row", retries + 1),
-    )
+    let times = format!("{} times in a row", retries + 1);
+    // Each round begins with a look at where the branch is.
+    let message = if retries > 0 && tips.len() == 1 {
+        format!(
+            "{} did not move its branch {times}, although no other device was first",
+            remote.location()
+        )
+    } else {
+        format!("other devices pushed first {times}")
+    };
+    Err(Error::new(Kind::Network, message)
     .hint("nothing is lost: run the same command again in a moment; a lock that a killed run left at the remote gives way after ten seconds"))
 }
 

@@ -44,7 +44,7 @@ impl Mirror {
             }
         }
         health.leftovers = spool::leftovers(self.folder());
-        let pointers = [Pointer::Tip, Pointer::Base, Pointer::Incoming].map(Pointer::reference);
+        let pointers = Pointer::ALL.map(Pointer::reference);
         let locks = pointers.into_iter().chain(["config", "packed-refs"]);
         let locks = locks.map(|name| self.folder().join(format!("{name}.lock")));
         health.leftovers.extend(locks.filter(|lock| lock.exists()));

@@ -448,3 +448,24 @@ fn a_server_that_says_when_it_wants_to_be_asked_again_is_asked_then() {
         assert_eq!(told, 1, "it was asked again before its time");
     }
 }
+
+#[test]
+fn a_git_that_may_only_read_does_not_keep_libgit2_from_a_large_push() {
+    let (folder, mut ana) = machine("auto");
+    let server = Daemon::start();
+    let repository = server.bare("vault.git");
+    found(&ana, &server.url("vault.git"));
+    // Its git signs in as somebody else, whom nobody is asked about.
+    let programs = folder.path().join("programs");
+    fs::create_dir(&programs).unwrap();
+    write_script(
+        &programs.join("git"),
+        "#!/bin/sh\necho 'remote: this key is marked as read only' >&2\nexit 128\n",
+    );
+    let path = std::env::var("PATH").unwrap();
+    ana.set("PATH", format!("{}:{path}", programs.display()));
+    ana.write("agents/big.md", noise(20 << 20));
+    let before = tip(&repository);
+    ana.csync(&["push"]).ok();
+    assert_ne!(tip(&repository), before);
+}

@@ -18,7 +18,7 @@ use super::failure::BEYOND_LIBGIT2;
 use super::git_command::GitCommandRemote;
 use super::libgit2::{GitRemote, is_ssh};
 use super::personal::Personal;
-use super::{Carrier, Network, Outage, Push, Remote, Tested};
+use super::{Carrier, Network, Outage, Push, Refusal, Remote, Tested};
 
 /// From how many bytes on a push is left to the git command, where there is one, in bytes.
 ///
@@ -154,6 +154,10 @@ impl Remote for Automatic<'_> {
         {
             // Nobody is asked twice: where git would have to ask, libgit2, which was answered already, does it.
             match git.quietly().push(mirror, expected, new) {
+                // Without being asked, git may have come with another key or account than libgit2 has.
+                Ok(Push::Rejected(rejection)) if rejection.cause == Refusal::ReadOnly => {
+                    tracing::debug!("the git command may only read: {}", rejection.said);
+                }
                 Ok(answer) => return Ok(answer),
                 Err(stopped @ (MirrorError::Interrupted { .. } | MirrorError::NotAContinuation { .. })) => {
                     return Err(stopped);

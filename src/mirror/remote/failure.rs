@@ -45,7 +45,13 @@ impl Outage {
 
 /// The error that `detail` tells of: what libgit2 or the git command said about `location`. Neither holds a secret.
 pub(super) fn understand(location: String, detail: String) -> MirrorError {
-    let lower = detail.to_ascii_lowercase();
+    // A repository may be called anything, `certificates` too: its name says nothing of what happened.
+    let place = location.split_once("://").map_or(location.as_str(), |(_, rest)| rest);
+    let place = place
+        .rsplit_once('@')
+        .map_or(place, |(_, place)| place)
+        .to_ascii_lowercase();
+    let lower = detail.to_ascii_lowercase().replace(&place, "the remote");
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if says(HOST_IDENTITY) {
         MirrorError::HostIdentity { location, detail }
@@ -306,6 +312,34 @@ mod tests {
                 matches!(error, MirrorError::Network { outage, .. } if outage == expected),
                 "{said}: {error:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_repository_says_nothing_of_what_happened() {
+        for name in ["certificates", "host-keys", "timeout", "not found", "permission denied"] {
+            let said = format!("fatal: unable to access 'https://host/me/{name}/': Could not resolve host: host");
+            let error = understand(format!("https://me@host/me/{name}"), said);
+            let offline = matches!(
+                &error,
+                MirrorError::Network {
+                    outage: Outage::Offline,
+                    ..
+                }
+            );
+            assert!(offline, "{error:?}");
+            let error = understand(
+                format!("https://host/me/{name}"),
+                format!("'https://host/me/{name}': odd"),
+            );
+            let other = matches!(
+                &error,
+                MirrorError::Network {
+                    outage: Outage::Other,
+                    ..
+                }
+            );
+            assert!(other, "{error:?}");
         }
     }
 

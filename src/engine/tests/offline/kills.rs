@@ -185,6 +185,14 @@ fn p05_a_kill_between_any_two_pointers_is_mended() {
             two.go_back();
             set(&two.ana, Pointer::Outgoing, outgoing);
             set(&two.ana, Pointer::Base, old_base);
+            // P26: who only looks ahead mends nothing, and sees what comes next all the same.
+            let options = SyncOptions {
+                dry_run: true,
+                ..Home::options()
+            };
+            assert_eq!(super::super::sync(&two.ana.context(), &options).unwrap().items.len(), 2);
+            assert_eq!(pointer(&two.ana, Pointer::Base), old_base);
+            assert_eq!(pointer(&two.ana, Pointer::Outgoing), outgoing);
             if edit_after {
                 two.ana.write("CLAUDE.md", "# three\n");
             }
