@@ -28,7 +28,7 @@ const AT_HOME: &[(&str, &[&str])] = &[
     ("age", &["vault"]),
     ("zstd", &["vault"]),
     ("rusqlite", &["state"]),
-    ("rustix", &["local", "mirror"]),
+    ("rustix", &["cli", "local", "mirror"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
