@@ -144,8 +144,9 @@ pub fn name(item: &Item) -> String {
     }
 }
 
-/// The summary of `sync`, `push` and `pull`. `limited`: the person named paths, and others may well have changed.
-pub fn report(shell: &Shell, report: &Report, limited: bool) -> String {
+/// The summary of `sync`, `push` and `pull`. `limited`: the person named paths, and others may well have changed. `tell_absence`:
+/// that the remote cannot be reached is not told otherwise.
+pub fn report(shell: &Shell, report: &Report, limited: bool, tell_absence: bool) -> String {
     let tense = if report.dry_run { Tense::Planned } else { Tense::Done };
     let mut text = lines(shell, report.items.values(), tense);
     let total = |actions: &[Action]| actions.iter().map(|action| report.count(*action)).sum::<usize>() as u64;
@@ -183,7 +184,7 @@ pub fn report(shell: &Shell, report: &Report, limited: bool) -> String {
     if !end.is_empty() {
         text.push('\n');
     }
-    if let Some(absence) = &report.offline {
+    if let Some(absence) = report.offline.as_ref().filter(|_| tell_absence) {
         let _ = writeln!(
             text,
             "The remote cannot be reached ({}). {}",

@@ -7,10 +7,10 @@ use crate::mirror::MirrorError;
 /// That the remote is out of reach for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Absence {
-    /// Which remote, without secrets.
-    pub remote: String,
     /// Why, in words: `git.example.org refused the connection`.
     pub why: String,
+    /// What the transport said, with the remote's address without secrets.
+    pub said: String,
 }
 
 impl Absence {
@@ -22,8 +22,8 @@ impl Absence {
                 && outage.is_absence()
             {
                 return Some(Self {
-                    remote: location.clone(),
                     why: what_happened(error.proxy(), location, *outage),
+                    said: inner.to_string(),
                 });
             }
             source = inner.source();
@@ -34,8 +34,7 @@ impl Absence {
     /// The same as an error, for who reads no summary. `pending` files are sealed and wait.
     #[must_use]
     pub fn as_error(&self, pending: usize) -> Error {
-        let message = format!("the remote {} cannot be reached: {}", self.remote, self.why);
-        Error::new(Kind::Network, message).hint(match pending {
+        Error::new(Kind::Network, self.said.clone()).hint(match pending {
             0 => "nothing was lost: check the network and the address, then run the command again".to_owned(),
             1 => "nothing was lost: 1 file is sealed and goes with the next `csync sync`".to_owned(),
             _ => format!("nothing was lost: {pending} files are sealed and go with the next `csync sync`"),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::apply::Settled;
 use super::context::Context;
+use super::heads::HeadChanges;
 use super::open::OpenVault;
 use super::steps::{BASE_KEY, Steps};
 use super::survey::{LocalFile, Survey};
@@ -51,14 +52,16 @@ impl OpenVault {
 
     /// Points the base at a tree that holds `base`: the tip's, with the old versions of what is not settled.
     pub(super) fn set_base(&self, base: &BTreeMap<LogicalPath, Agreed>) -> Result<()> {
-        self.set_base_on(base, self.tip()?)
+        self.set_base_on(base, self.tip()?, &HeadChanges::new())
     }
 
-    /// As [`Self::set_base`], upon the given state of the vault.
+    /// As [`Self::set_base`], upon the given state of the vault, whose versions of the files in `given_back` are taken whether or not
+    /// their heads can be opened.
     pub(super) fn set_base_on(
         &self,
         base: &BTreeMap<LogicalPath, Agreed>,
         (tip, tip_tree): (CommitId, TreeId),
+        given_back: &HeadChanges,
     ) -> Result<()> {
         let old = self.mirror.get(Pointer::Base)?;
         let old_tree = self.base_tree()?;
@@ -69,7 +72,7 @@ impl OpenVault {
         let mut edits: Vec<TreeEdit> = Vec::new();
         for (id, (_, now)) in self.head_changes(old_tree, Some(tip_tree))? {
             let wanted = agreed.get(&id).map(|agreed| agreed.head);
-            if wanted == now {
+            if wanted == now || given_back.contains_key(&id) {
                 continue;
             }
             // Neither settled nor known: also a head that cannot be opened keeps the version that was agreed on before.

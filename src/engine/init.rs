@@ -178,9 +178,12 @@ fn init_alone(
     let vault = opened.id();
     // What a refused or killed attempt left behind is not the vault that was joined now.
     if paths.mirror().exists() {
-        let old = paths
-            .mirror()
-            .with_extension(format!("old-{}", context.clock.now().timestamp()));
+        // Two in one second must not be in each other's way.
+        let now = context.clock.now().timestamp();
+        let old = (0..)
+            .map(|later| paths.mirror().with_extension(format!("old-{}", now + later)))
+            .find(|old| !old.exists())
+            .expect("one of all the seconds to come is free");
         std::fs::rename(paths.mirror(), &old).map_err(|source| cannot_place(&old, source))?;
     }
     drop(fresh);

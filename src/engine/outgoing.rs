@@ -148,11 +148,14 @@ impl OpenVault {
         let sealed = self.outgoing_heads(&outgoing)?;
         let mut base = self.base()?;
         let (heads, _) = self.heads_of(&sealed)?;
+        // By name and not by head: what was sealed and cannot be opened must not go on counting as agreed on, or its file here
+        // would give way to what the remote has, or has not.
+        base.retain(|path, _| !sealed.contains_key(&self.vault.file_id(path)));
         for (id, (old, new)) in &sealed {
             agree_on(&mut base, (*id, *old, *new), *old, &heads);
         }
         let root = outgoing.root;
-        self.set_base_on(&base, (root, self.mirror.commit(root)?.tree))?;
+        self.set_base_on(&base, (root, self.mirror.commit(root)?.tree), &sealed)?;
         self.mirror.clear(Pointer::Outgoing)?;
         self.remember_base(&base)
     }
@@ -160,12 +163,35 @@ impl OpenVault {
     /// As [`Self::drop_outgoing`], where the commits cannot be read: at worst without a base, and then everything here is compared
     /// with the vault instead of being known to be in it.
     pub(super) fn drop_damaged(&mut self) -> Result<()> {
-        if let Err(error) = self.drop_outgoing() {
-            tracing::warn!("what this machine and the vault agreed on is found out anew: {error}");
-            self.mirror.clear(Pointer::Base)?;
-            self.mirror.clear(Pointer::Outgoing)?;
+        match self.drop_outgoing() {
+            // Only damage: a full disk passes, and the base that it would cost does not come back.
+            Err(error) if error.kind() == Kind::Damaged => {
+                tracing::warn!("what this machine and the vault agreed on is found out anew: {error}");
+                self.mirror.clear(Pointer::Base)?;
+                Ok(self.mirror.clear(Pointer::Outgoing)?)
+            }
+            done => done,
         }
-        Ok(())
+    }
+
+    /// As [`Self::drop_damaged`], for a run that writes here: what was swept and can still be read of the commits is brought back first.
+    ///
+    /// # Errors
+    /// As [`Self::go_on_from`].
+    pub(super) fn give_up_outgoing(
+        &mut self,
+        context: &Context<'_>,
+        outgoing: &Outgoing,
+        report: &mut Report,
+    ) -> Result<()> {
+        let seen = self.seen()?;
+        match self.rescue(context, seen, outgoing, report) {
+            Err(error) if error.kind() == Kind::Damaged => {
+                tracing::warn!("what was swept since it was sealed may be lost: {error}");
+            }
+            done => done?,
+        }
+        self.drop_damaged()
     }
 
     /// The heads of both sides of `changes`, by blob, as far as they can be opened.
@@ -227,23 +253,31 @@ impl OpenVault {
             .filter(|row| !row.relative.is_empty())
             .map(|row| (row.path, row.relative))
             .collect();
+        let names: BTreeMap<FileId, &LogicalPath> =
+            relative.keys().map(|path| (self.vault.file_id(path), path)).collect();
+        let is_here = |open: &Self, path: &LogicalPath| match (open.source_of(path), relative.get(path)) {
+            (Some((_, open)), Some(relative)) => open.root.stat(relative).map(|found| found.is_some()),
+            _ => Ok(false),
+        };
         let mut missing = Vec::new();
         for (id, (_, new)) in sealed {
             let Some(blob) = new else { continue };
             let Some(head) = heads.get(&(id, blob.0)) else {
-                tracing::warn!(
-                    "a file that was sealed and waited to be sent cannot be opened: what is here is sealed anew"
-                );
+                tracing::warn!("a file that was sealed and waited to be sent cannot be opened");
+                // What is still here is sealed anew.
+                if let Some(path) = names.get(&id).copied()
+                    && !is_here(self, path)?
+                {
+                    let error = Error::new(Kind::Damaged, format!("what was sealed of {path} and waited is damaged"))
+                        .hint("it was swept here before it could be sent: what it had since the last sync is in a backup at most");
+                    report.not_rescued.push(Trouble::at(path.clone(), error));
+                }
                 continue;
             };
             if head.retention != Retention::Evict || self.holds(theirs, id, head)? {
                 continue;
             }
-            let there = match (self.source_of(&head.path), relative.get(&head.path)) {
-                (Some((_, open)), Some(relative)) => open.root.stat(relative)?.is_some(),
-                _ => false,
-            };
-            if !there {
+            if !is_here(self, &head.path)? {
                 missing.push(Version {
                     tree,
                     blob,
@@ -292,7 +326,7 @@ impl OpenVault {
             return Ok(());
         }
         let mut note =
-            "the agent swept it before it could be sent, and another device changed the vault meanwhile".to_owned();
+            "the agent swept it before it could be sent, and what was sealed of it cannot be sent any more".to_owned();
         // An agent finds a session under neither folder when it stands under two.
         if let Some(elsewhere) = self.stands_elsewhere(path, survey) {
             let agreed = Agreed {
@@ -320,7 +354,7 @@ impl OpenVault {
             }
             Ok(Written::Moved) => {}
             Err(error) if error.kind() == Kind::Damaged => {
-                report.troubles.push(Trouble::at(path.clone(), error));
+                report.not_rescued.push(Trouble::at(path.clone(), error));
             }
             Err(error) => return Err(error),
         }

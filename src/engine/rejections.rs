@@ -9,23 +9,23 @@ pub(super) fn rejected(remote: &dyn Remote, rejection: &Rejection) -> Error {
     let said = &rejection.said;
     let (message, hint) = match rejection.cause {
         Refusal::ProtectedBranch => (
-            format!("the branch main of {location} is protected: {said}"),
+            format!("{location} refused the push, since its branch main is protected: {said}"),
             "let this account push to `main` in the repository's settings (branch protection or rules), or use a repository without such rules: `csync remote set-url URL`",
         ),
         Refusal::Hook => (
-            format!("a rule of the server declined the push to {location}: {said}"),
+            format!("{location} refused the push, by a rule of the server: {said}"),
             "ask whoever runs the server for an exception for this repository, or use another one: `csync remote set-url URL`",
         ),
         Refusal::TooLarge => (
-            format!("{location} takes no push as large as this: {said}"),
+            format!("{location} refused the push, since it is too large: {said}"),
             "csync sends files of little more than 1 MiB, many at a time: raise the server's limit (nginx: client_max_body_size, Git: receive.maxInputSize)",
         ),
         Refusal::Quota => (
-            format!("there is no room left at {location}: {said}"),
+            format!("{location} refused the push, since there is no room left: {said}"),
             "make room at the host or raise the quota, then run the command again",
         ),
         Refusal::ReadOnly => (
-            format!("this machine may only read {location}: {said}"),
+            format!("{location} refused the push, since this machine may only read there: {said}"),
             "give its key or account write access (a deploy key is made with or without it), then look with `csync remote test`",
         ),
         Refusal::Other => (

@@ -110,6 +110,9 @@ pub struct Report {
     pub items: BTreeMap<LogicalPath, Item>,
     /// What could not be handled.
     pub troubles: Vec<Trouble>,
+    /// What waited to be sent, was swept here, and could not be brought back. Unlike the troubles of one attempt, none of it is met
+    /// again in the next.
+    pub(super) not_rescued: Vec<Trouble>,
     /// Whether this was a dry run.
     pub dry_run: bool,
     /// Bytes that the push added to the remote.
@@ -142,7 +145,7 @@ impl Report {
 
     /// Takes note that the remote cannot be reached.
     pub(super) fn set_offline(&mut self, absence: Absence) {
-        tracing::debug!("the remote {} cannot be reached: {}", absence.remote, absence.why);
+        tracing::debug!("{}", absence.said);
         self.offline = Some(absence);
     }
 

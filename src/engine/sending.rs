@@ -202,7 +202,9 @@ impl OpenVault {
         report: &mut Report,
     ) -> Result<Sent> {
         let portions = match self.portions(outgoing, sealed, options.largest_push) {
-            Err(error) if waited && error.kind() == Kind::Damaged => return self.give_up_on_damaged(&error),
+            Err(error) if waited && error.kind() == Kind::Damaged => {
+                return self.give_up_on_damaged(context, outgoing, &error, report);
+            }
             portions => portions?,
         };
         context
@@ -242,7 +244,7 @@ impl OpenVault {
                     }
                     // Only what lay here for a while can have been damaged meanwhile.
                     if waited && error.kind() == Kind::Damaged {
-                        return self.give_up_on_damaged(&error);
+                        return self.give_up_on_damaged(context, outgoing, &error, report);
                     }
                     return Err(error);
                 }
@@ -254,9 +256,15 @@ impl OpenVault {
     }
 
     /// Drops what waits and cannot be read: the next round seals it anew.
-    fn give_up_on_damaged(&mut self, error: &Error) -> Result<Sent> {
+    fn give_up_on_damaged(
+        &mut self,
+        context: &Context<'_>,
+        outgoing: &Outgoing,
+        error: &Error,
+        report: &mut Report,
+    ) -> Result<Sent> {
         tracing::warn!("what was sealed and waited to be sent is damaged, and is sealed anew: {error}");
-        self.drop_damaged()?;
+        self.give_up_outgoing(context, outgoing, report)?;
         Ok(Sent::Again)
     }
 

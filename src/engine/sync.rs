@@ -93,6 +93,7 @@ pub fn sync_with(
         let done = open.round(context, remote, options, &mut report)?;
         open.settle_roots(&mut report);
         if done {
+            report.troubles.append(&mut report.not_rescued);
             if report.offline.is_none() {
                 open.index.set_meta("last-sync", &context.time_text())?;
             }

@@ -301,9 +301,12 @@ impl MirrorError {
             Self::Missing { .. } | Self::NotSent { .. } | Self::Damaged { .. } | Self::TooLarge { .. } => Kind::Damaged,
             Self::BadAddress { .. } | Self::NotBare { .. } | Self::NoGitCommand { .. } => Kind::Usage,
             Self::Interrupted { .. } => Kind::Interrupted,
-            Self::Network { .. } | Self::Authentication { .. } | Self::HostIdentity { .. } | Self::NotFound { .. } => {
-                Kind::Network
-            }
+            // A folder may be a share that is not mounted now: to scripts that is what a server is that does not answer.
+            Self::NoRepository { .. }
+            | Self::Network { .. }
+            | Self::Authentication { .. }
+            | Self::HostIdentity { .. }
+            | Self::NotFound { .. } => Kind::Network,
             _ => Kind::General,
         }
     }

@@ -101,6 +101,10 @@ impl Mirror {
         let repository = open_bare(folder)?;
         let folder = repository.path().to_owned();
         spool::remove_stale(&folder);
+        // What the git command was bringing: nobody has looked whether it is complete.
+        if let Ok(mut arriving) = repository.find_reference(super::remote::ARRIVING) {
+            let _ = arriving.delete();
+        }
         Ok(Self { repository, folder })
     }
 

@@ -117,6 +117,7 @@ fn a_proxy_that_refuses_is_named_and_not_the_host_behind_it() {
     let url = server.url(None, "vault.git");
     ana.csync(&["init", &url, "--device", "ana", "--no-passphrase"]).ok();
     ana.set("HTTPS_PROXY", "http://porter:canary@127.0.0.1:1");
+    ana.write("CLAUDE.md", "x\n");
     let run = ana.csync(&["sync"]).fails(16);
     assert!(
         run.stdout

@@ -28,7 +28,7 @@ const AT_HOME: &[(&str, &[&str])] = &[
     ("age", &["vault"]),
     ("zstd", &["vault"]),
     ("rusqlite", &["state"]),
-    ("rustix", &["cli", "local", "mirror"]),
+    ("rustix", &["local", "mirror", "cli"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),

@@ -23,6 +23,7 @@ by! {
     libgit2: "libgit2" => [
         helpers_are_asked_as_git_asks_them, a_helper_that_is_wrong_is_told_and_nobody_is_asked_twice,
         a_person_is_asked_and_may_have_it_remembered, p18_a_redirection_elsewhere_gets_nothing,
+        p18_a_redirection_after_signing_in_gets_nothing,
         a_redirection_on_the_same_host_is_followed, p18_a_token_is_not_sent_without_encryption,
         certificates_are_judged_and_never_waved_through, an_authority_may_be_named_in_many_ways,
         a_proxy_leads_to_the_server, a_proxy_may_want_a_password, what_the_server_answers_is_told,
@@ -32,7 +33,7 @@ by! {
     git: "git" => [
         certificates_are_judged_and_never_waved_through, an_authority_may_be_named_in_many_ways,
         helpers_are_asked_as_git_asks_them, a_helper_that_is_wrong_is_told_and_nobody_is_asked_twice,
-        p18_a_redirection_elsewhere_gets_nothing,
+        p18_a_redirection_elsewhere_gets_nothing, p18_a_redirection_after_signing_in_gets_nothing,
         a_redirection_on_the_same_host_is_followed, p18_a_token_is_not_sent_without_encryption,
         a_proxy_leads_to_the_server, a_proxy_may_want_a_password, what_the_server_answers_is_told,
         whoever_may_only_read_is_told_so, a_repository_with_other_branches_is_left_alone,
@@ -213,6 +214,25 @@ fn p18_a_redirection_elsewhere_gets_nothing(transport: &'static str) {
     assert!(seen.iter().all(|request| request.user.is_empty()), "{seen:?}");
 }
 
+fn p18_a_redirection_after_signing_in_gets_nothing(transport: &'static str) {
+    let (world, other) = (World::new(transport), Https::start());
+    other.bare("vault.git");
+    let ana = world.with_token("ana");
+    let url = world.server.url(None, &format!("signed-in/{}/vault.git", other.port()));
+    let run = init(&ana, &url).fails(16);
+    assert!(
+        transport == "git" || run.stderr.contains("another host"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        world.server.requests().iter().any(|request| !request.user.is_empty()),
+        "nobody signed in"
+    );
+    let seen = other.requests();
+    assert!(seen.iter().all(|request| request.user.is_empty()), "{seen:?}");
+}
+
 fn a_redirection_on_the_same_host_is_followed(transport: &'static str) {
     let world = World::new(transport);
     let ana = world.with_token("ana");
@@ -382,10 +402,10 @@ fn what_the_server_answers_is_told(transport: &'static str) {
         (401, "did not accept the sign-in"),
         (403, "403"),
         (404, "there is no repository at"),
-        (429, "cannot be reached"),
-        (500, "cannot be reached"),
-        (502, "cannot be reached"),
-        (503, "cannot be reached"),
+        (429, "cannot talk to"),
+        (500, "cannot talk to"),
+        (502, "cannot talk to"),
+        (503, "cannot talk to"),
     ] {
         // Git signs in where it is asked to, even in the middle of a conversation.
         if (transport, status) == ("git", 401) {

@@ -210,7 +210,7 @@ fn a_repository_that_is_no_vault_is_refused_and_left_alone() {
     // No repository at all, and one with a work tree.
     two.ana
         .csync(&["init", "/nowhere/vault.git", "--device", "ana", "--no-passphrase"])
-        .fails(1);
+        .fails(16);
     git(two.folder.path(), &["init", "--quiet", "tree"]);
     let tree = two.folder.path().join("tree");
     two.ana

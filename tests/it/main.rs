@@ -29,6 +29,7 @@ mod hosting;
 mod houses;
 mod https;
 mod joining;
+mod kills;
 mod looking;
 mod losses;
 mod lost_state;

@@ -631,6 +631,6 @@ fn status_is_offline_unless_asked_and_tells_by_its_code() {
     two.bob.csync(&["status", "--exit-code"]).fails(1);
     two.bob.csync(&["conflicts"]).ok();
     two.bob.csync(&["diff", "--no-pager"]).ok();
-    two.bob.csync(&["status", "--fetch"]).fails(1);
+    two.bob.csync(&["status", "--fetch"]).fails(16);
     assert_eq!(two.bob.text("CLAUDE.md"), "x\n");
 }

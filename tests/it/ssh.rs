@@ -193,6 +193,33 @@ fn a_line_that_is_cut_is_no_refused_key(transport: &'static str) {
     ana.csync(&arguments).ok();
 }
 
+#[test]
+fn a_line_that_is_cut_while_keys_are_exchanged_is_no_reason_to_leave_libgit2() {
+    let world = World::new("auto");
+    let proxy = FaultProxy::start(world.server.port());
+    let ana = world.machine("ana", &world.server.known_hosts_line_through(proxy.port()));
+    give(&ana, &world.server.client_key(), "id_ed25519");
+    let url = world.server.url_through(proxy.port(), "vault.git");
+    ana.csync(&["init", &url, "--device", "ana", "--no-passphrase"]).ok();
+    ana.sync();
+    // So often that the git command has its turn.
+    for number in 1..=2 {
+        let fault = Fault::ResetAfter {
+            direction: Direction::ToClient,
+            bytes: 200,
+        };
+        proxy.on_connection(proxy.connections() + number, fault);
+    }
+    ana.write("CLAUDE.md", "x\n");
+    let run = ana.csync(&["sync"]).ok();
+    assert!(!run.stderr.contains("from now on"), "{}", run.stderr);
+    assert!(!ana.home.join(".local/state/csync/remote.json").exists());
+    let shown = ana.csync(&["remote", "show", "--json"]).ok().json();
+    assert!(!shown.to_string().contains("encrypt"), "{shown}");
+    // The exchange had come that far.
+    assert_eq!(run.stderr, "");
+}
+
 fn each_key_is_offered_once(transport: &'static str) {
     let world = World::new(transport);
     let mut ana = world.knowing("ana");

@@ -585,7 +585,7 @@ fn p31_errors_say_what_and_what_to_do() {
     --- stderr ---
     error: there is no Git repository at [root]/home/ana/nowhere
     hint: check the path; `git init --bare [root]/home/ana/nowhere` makes a repository there
-    [exit 1]
+    [exit 16]
     ");
     assert_snapshot!(screen(&two, &ana.csync(&["help", "nothing"])), @r"
     --- stderr ---

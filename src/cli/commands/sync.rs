@@ -16,10 +16,16 @@ pub fn run(shell: &Shell, arguments: SyncArgs, direction: Direction) -> Result<O
         largest_push: engine::LARGEST_PUSH,
     };
     let report = engine::sync(&shell.context(arguments.json), &options)?;
+    // A remote that cannot be reached is a failure where nothing waits for it.
+    let failure = report.offline.as_ref().filter(|_| {
+        let waits = report.pending > 0 && direction != Direction::Pull && !report.dry_run;
+        !arguments.offline_ok && (!waits || arguments.json || shell.quiet)
+    });
     if arguments.json {
         shell.print_json(&summary::report_json(direction.name(), &report))?;
     } else if !shell.quiet {
-        shell.print(&summary::report(shell, &report, !options.selection.is_everything()))?;
+        let limited = !options.selection.is_everything();
+        shell.print(&summary::report(shell, &report, limited, failure.is_none()))?;
     }
     for name in &report.new_members {
         shell.warn(&format!(
@@ -29,11 +35,7 @@ pub fn run(shell: &Shell, arguments: SyncArgs, direction: Direction) -> Result<O
     for trouble in &report.troubles {
         shell.fail(&trouble.error);
     }
-    // The summary says so too, where there is one.
-    if let Some(absence) = &report.offline
-        && !arguments.offline_ok
-        && (arguments.json || shell.quiet)
-    {
+    if let Some(absence) = failure {
         shell.fail(&absence.as_error(report.pending));
     }
     Ok(report.outcome(arguments.offline_ok))

@@ -1,11 +1,12 @@
 //! The remote that nobody chose a transport for: libgit2, and the git command for what libgit2 cannot do.
 //!
 //! A switch is made once, is told once, and is remembered by whoever keeps [`Carrier`]. It is made only when libgit2 failed
-//! for one of the reasons in [`beyond_libgit2`] and the git command then succeeded. Whatever is a matter of trust (host keys,
+//! for one of the reasons in [`beyond_libgit2`], the git command then succeeded, and libgit2 does not succeed after all. Whatever is a matter of trust (host keys,
 //! certificates), of the other side's will (a rejected push, a repository that is not there), or passes by itself, is never a
 //! reason.
 
 use crate::core::id::CommitId;
+use crate::core::questions::Nobody;
 use crate::mirror::error::MirrorError;
 use crate::mirror::pointer::oid;
 use crate::mirror::reach;
@@ -92,14 +93,37 @@ impl<'n> Automatic<'n> {
         tracing::debug!("{because}: {error}; trying the git command");
         match act(&mut git) {
             Ok(done) => {
-                self.git = Some(git);
-                self.untold = Some(because);
-                self.tell();
+                if self.is_settled(&error, &because) {
+                    self.git = Some(git);
+                    self.untold = Some(because);
+                    self.tell();
+                }
                 Ok(done)
             }
             Err(stopped @ MirrorError::Interrupted { .. }) => Err(stopped),
             Err(second) => Err(with_addition(error, &second)),
         }
+    }
+
+    /// Whether what libgit2 failed with is there to stay, after the git command succeeded. A name server that was not awake yet, a
+    /// line that was cut while keys were exchanged, or a proxy that had too much to do look the same as what libgit2
+    /// cannot do: it is asked once more, with nobody to be disturbed.
+    fn is_settled(&self, error: &MirrorError, because: &str) -> bool {
+        if !matches!(error, MirrorError::Network { detail, .. } if !detail.contains(BEYOND_LIBGIT2)) {
+            return true;
+        }
+        let network = Network {
+            questions: &Nobody,
+            ..self.network.clone()
+        };
+        let again = GitRemote::new(self.url.clone(), network).test().err();
+        let settled = again.is_some_and(|again| {
+            beyond_libgit2(&again, &self.url, &self.network).is_some_and(|reason| reason == because)
+        });
+        if !settled {
+            tracing::debug!("that has passed: libgit2 goes on");
+        }
+        settled
     }
 
     /// Says that the git command is used from now on, once.

@@ -196,6 +196,8 @@ fn outage(lower: &str) -> Option<Outage> {
         "could not read report from remote",
         // OpenSSL, when the other side is gone in the middle of a record.
         "resource temporarily unavailable",
+        // What libgit2 calls it when the other side has closed the TLS connection.
+        "ssl error: unknown error",
     ]) {
         Some(Outage::Cut)
     } else {

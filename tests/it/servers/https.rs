@@ -82,6 +82,7 @@ pub enum Instead {
 /// - `/open/`: everybody may read and write;
 /// - `/slow/`: 64 KiB a second; `/small/`: 413 for more than 64 KiB;
 /// - `/redirect/`: 301 to the root; `/elsewhere/PORT/`: 301 to the root of 127.0.0.1 at that port;
+/// - `/signed-in/PORT/`: the same for those who may, who are asked for their password once more;
 /// - `/deny/`: 403; `/gone/`: 404; `/busy/`: 503 and `/limited/`: 429, both with `Retry-After: 1`.
 pub struct Https {
     _nginx: Running,

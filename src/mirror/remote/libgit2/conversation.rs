@@ -9,7 +9,7 @@ use git2::{CertificateCheckStatus, ErrorClass, ErrorCode, RemoteCallbacks};
 use super::Road;
 use super::certificates::{check_host_key, why_refused};
 use super::proxy::Way;
-use super::sign_in::{Remembered, SignIn};
+use super::sign_in::{REDIRECTED, Remembered, SignIn};
 use crate::mirror::error::{MirrorError, text};
 use crate::mirror::remote::{Network, Outage, address, failure};
 
@@ -90,16 +90,24 @@ impl<'c, 'n> Conversation<'c, 'n> {
     pub(super) fn callbacks<'a>(&'a self) -> RemoteCallbacks<'a> {
         let mut callbacks = RemoteCallbacks::new();
         callbacks.credentials(|url, user, allowed| self.sign_in.borrow_mut().next(url, user, allowed));
-        callbacks.certificate_check(|certificate, _| {
+        let not_believed = || git2::Error::new(ErrorCode::Certificate, ErrorClass::Callback, "not believed");
+        callbacks.certificate_check(move |certificate, host| {
             if let Some(certificate) = certificate.as_x509() {
                 *self.certificate.borrow_mut() = Some(certificate.data().to_vec());
+                // libgit2 takes what it was given along to where a redirection leads, if that comes with a challenge.
+                if self.sign_in.borrow().has_given() && !self.is_on_the_way(host) {
+                    *self.not_believed.borrow_mut() = Some(MirrorError::Authentication {
+                        location: self.location(),
+                        detail: REDIRECTED.to_owned(),
+                    });
+                    return Err(not_believed());
+                }
                 return Ok(CertificateCheckStatus::CertificatePassthrough);
             }
             let key = certificate
                 .as_hostkey()
                 .and_then(|key| key.hostkey())
                 .unwrap_or_default();
-            let not_believed = || git2::Error::new(ErrorCode::Certificate, ErrorClass::Callback, "not believed");
             let settings = self.road.ssh.as_ref().ok_or_else(not_believed)?;
             check_host_key(self.url, key, settings, self.network).map_err(|error| {
                 *self.not_believed.borrow_mut() = Some(error);
@@ -119,6 +127,7 @@ impl<'c, 'n> Conversation<'c, 'n> {
                 self.unwind_when_stopped();
             }
         });
+        // This one is also called in threads of libgit2's: it touches nothing but the wish to stop.
         callbacks.pack_progress(|_, _, _| self.unwind_when_stopped());
         // What the server's hooks print: often the only text that says why.
         callbacks.sideband_progress(|text| {
@@ -128,6 +137,15 @@ impl<'c, 'n> Conversation<'c, 'n> {
             !self.network.is_stopped()
         });
         callbacks
+    }
+
+    /// Whether `host` is the server's, or the proxy's that leads to it.
+    fn is_on_the_way(&self, host: &str) -> bool {
+        let is_at = |address: &str| {
+            let endpoint = address::endpoint(address);
+            endpoint.is_some_and(|endpoint| endpoint.host.eq_ignore_ascii_case(host.trim_matches(['[', ']'])))
+        };
+        is_at(self.url) || matches!(&self.road.way, Way::Proxy(proxy) if is_at(proxy))
     }
 
     /// Tells of what came since the last time.

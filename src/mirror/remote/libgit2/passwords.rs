@@ -29,6 +29,8 @@ pub(super) struct Passwords<'s, 'n> {
     tried: Vec<Source>,
     /// What was handed over last, which the server has not judged.
     pending: Option<(Source, Login)>,
+    /// Whether anything was handed over.
+    given: bool,
     /// What became of each way.
     notes: Vec<&'static str>,
 }
@@ -42,6 +44,7 @@ impl<'s, 'n> Passwords<'s, 'n> {
             works,
             tried: Vec::new(),
             pending: None,
+            given: false,
             notes: Vec::new(),
         }
     }
@@ -64,9 +67,15 @@ impl<'s, 'n> Passwords<'s, 'n> {
             let credential = Cred::userpass_plaintext(&login.user, login.password.expose_secret())
                 .map_err(|_| "a user name or password holds a NUL".to_owned())?;
             self.pending = Some((source, login));
+            self.given = true;
             return Ok(credential);
         }
         Err(self.notes.join("; "))
+    }
+
+    /// Whether anything was handed over.
+    pub(super) const fn has_given(&self) -> bool {
+        self.given
     }
 
     /// The server took what it was given last.

@@ -9,6 +9,10 @@ use super::passwords::{PasswordThatWorks, Passwords};
 use super::ssh_settings::SshSettings;
 use crate::mirror::remote::{Network, address};
 
+/// Why somebody else than whom the person named gets nothing.
+pub(super) const REDIRECTED: &str =
+    "it redirects to another host, which gets no credentials; if that is right, give the new address";
+
 /// What was good in an earlier conversation of this run: it goes first in the next one, and nobody is asked twice.
 #[derive(Default)]
 pub(super) struct Remembered {
@@ -52,9 +56,7 @@ impl<'s, 'n> SignIn<'s, 'n> {
             return Err(refused("interrupted"));
         }
         if address::host(&address::without_user(url)) != address::host(&address::without_user(self.address)) {
-            return Err(refused(
-                "it redirects to another host, which gets no credentials; if that is right, give the new address",
-            ));
+            return Err(refused(REDIRECTED));
         }
         if allowed.contains(CredentialType::USERNAME) {
             return Cred::username(&self.keys.user());
@@ -67,6 +69,11 @@ impl<'s, 'n> SignIn<'s, 'n> {
         }
         let user = user.map_or_else(|| self.keys.user(), str::to_owned);
         self.keys.next(&user, allowed).map_err(|why| refused(&why))
+    }
+
+    /// Whether libgit2 was given a password in this conversation, which it keeps to its end.
+    pub(super) const fn has_given(&self) -> bool {
+        self.passwords.has_given()
     }
 
     /// Whether the same might go on in another conversation, after this one broke off with libgit2 saying `said`.

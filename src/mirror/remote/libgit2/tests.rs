@@ -98,6 +98,8 @@ fn what_one_machine_pushes_another_fetches() {
     assert_eq!(here.push(&bench.mirror, None, one).unwrap(), Push::Accepted);
     let two = commit(&bench.mirror, Some(one), &[("note.age", b"2")]);
     assert_eq!(here.push(&bench.mirror, Some(one), two).unwrap(), Push::Accepted);
+    // As after a push whose answer was lost.
+    assert_eq!(here.push(&bench.mirror, Some(one), two).unwrap(), Push::Accepted);
     fsck(&repository);
 
     let other = bench.other("other");
@@ -385,9 +387,13 @@ fn p20_a_signal_ends_a_fetch_and_a_push() {
     let error = remote.push(&bench.mirror, Some(one), two).unwrap_err();
     assert!(matches!(error, MirrorError::Interrupted { .. }), "{error:?}");
     assert_eq!(git(&repository, &["rev-parse", "main"]).trim(), one.to_string());
-    // It can be done again where no signal comes.
-    let mut remote = connect(&url).unwrap();
-    assert_eq!(remote.push(&bench.mirror, Some(one), two).unwrap(), Push::Accepted);
+    // A push that has begun ends at its first word.
+    stopper.stop.store(false, std::sync::atomic::Ordering::SeqCst);
+    let error = remote.push(&bench.mirror, Some(one), two).unwrap_err();
+    assert!(matches!(error, MirrorError::Interrupted { .. }), "{error:?}");
+    assert_eq!(git(&repository, &["rev-parse", "main"]).trim(), one.to_string());
+    let mut patient = connect(&daemon.url("vault.git")).unwrap();
+    assert_eq!(patient.push(&bench.mirror, Some(one), two).unwrap(), Push::Accepted);
 }
 
 #[test]
