@@ -469,3 +469,34 @@ fn a_git_that_may_only_read_does_not_keep_libgit2_from_a_large_push() {
     ana.csync(&["push"]).ok();
     assert_ne!(tip(&repository), before);
 }
+
+#[test]
+fn a_host_that_an_authority_vouches_for_is_reached_by_the_git_command() {
+    let server = Ssh::start();
+    let repository = server.bare("sessions.git");
+    let trust = server.certify();
+    for (transport, code) in [("libgit2", 16), ("auto", 0)] {
+        let (_folder, mut machine) = machine(transport);
+        server.install_for(&mut machine);
+        let known = machine.home.join(".ssh/known_hosts");
+        fs::write(&known, &trust).unwrap();
+        let url = server.url("sessions.git");
+        let run = machine
+            .csync(&["init", &url, "--device", "ana", "--no-passphrase"])
+            .fails(code);
+        assert_eq!(
+            run.stderr.contains("using the git command"),
+            code == 0,
+            "{}",
+            run.stderr
+        );
+        // Said once, and kept to.
+        if code == 0 {
+            let again = machine.csync(&["sync", "-vv"]).ok();
+            assert!(!again.stderr.contains("using the git command"), "{}", again.stderr);
+            assert!(again.stderr.contains("the git command talks to"), "{}", again.stderr);
+        }
+        assert_eq!(fs::read_to_string(&known).unwrap(), trust, "nothing was learnt");
+    }
+    assert!(!tip(&repository).is_empty());
+}

@@ -172,6 +172,33 @@ impl Ssh {
         self.start_again();
     }
 
+    /// Starts again with a certificate for its first host key; gives the line of `known_hosts` that trusts who signed it.
+    pub fn certify(&self) -> String {
+        self.stop();
+        let key = self.host_keys().swap_remove(0);
+        run(
+            self.folder.path(),
+            "ssh-keygen",
+            &["-q", "-t", "ed25519", "-N", "", "-C", "authority", "-f", "authority"],
+        );
+        let public = key.with_extension("pub");
+        let sign = ["-q", "-s", "authority", "-I", "host", "-h", "-n", "127.0.0.1"];
+        run(
+            self.folder.path(),
+            "ssh-keygen",
+            &[&sign[..], &[public.to_str().unwrap()]].concat(),
+        );
+        let told = text(&self.at("sshd_config"));
+        let certificate = format!("{}-cert.pub", key.display());
+        std::fs::write(self.at("sshd_config"), format!("HostCertificate {certificate}\n{told}")).unwrap();
+        self.start_again();
+        format!(
+            "@cert-authority [127.0.0.1]:{} {}",
+            self.port,
+            text(&self.at("authority.pub"))
+        )
+    }
+
     /// Ends it: nobody listens at its port.
     pub fn stop(&self) {
         self.process.borrow_mut().end();
