@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::plain::Server;
 use crate::mirror::remote::Network;
 
 /// The variables of Git that a person sets for all their repositories. All others are left out: csync may run inside a hook
@@ -150,6 +151,14 @@ impl Git {
     /// One more setting, as `key=value`. Everybody on the machine can see it.
     pub(super) fn set(&mut self, setting: OsString) {
         self.settings.push(setting);
+    }
+
+    /// Has certificates judged, whatever the person told Git: what is synced is encrypted, what signs in is not. As with
+    /// libgit2, an authority of one's own is named.
+    pub(super) fn verify(&mut self, server: &Server) {
+        self.variables.remove("GIT_SSL_NO_VERIFY");
+        self.set("http.sslVerify=true".into());
+        self.set(format!("http.{}://{}/.sslVerify=true", server.scheme, server.host).into());
     }
 
     /// A run of git on the repository in `folder`.
