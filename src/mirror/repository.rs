@@ -36,14 +36,22 @@ const CONFIGURATION: &str = "\
 \twindow = 0
 ";
 
-/// What would have Git, and some of it libgit2, look for a mirror's objects, settings or history elsewhere, or cut the history
-/// off. csync makes none of these, so that they are removed when a mirror is opened.
+/// What would have Git, and some of it libgit2, look for a mirror's objects, settings, history or remote elsewhere, or cut the
+/// history off. csync makes none of these, so that they are removed when a mirror is opened.
 ///
 /// What else may stand in a repository does no harm: `hooks` do not run (`core.hooksPath` says so to the git command, and
 /// libgit2 runs none), `info/attributes` are for check-outs, `worktrees` forbid moving the branches that are checked out
 /// there, of which a fetch moves none, `logs` get no address written into them, and `objects/info/alternates` (which
 /// a dry run's mirror has) only adds objects, each of which is checked by its hash wherever it is read from.
-const DIVERSIONS: [&str; 5] = ["commondir", "config.worktree", "shallow", "info/grafts", "refs/replace"];
+const DIVERSIONS: [&str; 7] = [
+    "commondir",
+    "config.worktree",
+    "shallow",
+    "info/grafts",
+    "refs/replace",
+    "remotes",
+    "branches",
+];
 
 /// The local bare repository.
 ///

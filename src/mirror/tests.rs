@@ -373,6 +373,23 @@ fn p35_surroundings_change_nothing() {
     assert!(!bench.path("remote").join("logs").exists());
 }
 
+/// Git reads addresses from files of this kind as well, of old.
+#[test]
+fn p24_a_file_in_the_mirror_leads_to_no_other_remote() {
+    let bench = bench();
+    let mirror = bench.mirror.folder();
+    let other = bench.bare("other");
+    fs::create_dir_all(mirror.join("remotes")).unwrap();
+    fs::write(mirror.join("remotes/work:v.git"), format!("URL: {}\n", other.display())).unwrap();
+    let reached = || {
+        let arguments = ["-c", "core.sshCommand=false", "ls-remote", "--", "work:v.git"];
+        super::oracle::git_output(mirror, &arguments).status.success()
+    };
+    assert!(reached());
+    Mirror::open(mirror).unwrap();
+    assert!(!reached());
+}
+
 #[test]
 fn a_mirror_takes_what_git_wrote() {
     let bench = bench();

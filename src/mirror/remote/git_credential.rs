@@ -82,7 +82,8 @@ impl<'h, 'n> CredentialHelper<'h, 'n> {
             description += &format!("username={user}\n");
         }
         // A line break would let an address say more than it is. A NUL ends nothing here; it is refused as well.
-        let clean = description.lines().all(|line| !line.contains(['\r', '\0'])) && description.lines().count() <= 4;
+        let parts = [scheme, host, path, user.unwrap_or_default()];
+        let clean = parts.iter().all(|part| !part.contains(['\n', '\r', '\0']));
         clean.then_some(())?;
         Some(Self {
             network,

@@ -11,7 +11,7 @@ use super::{Network, address};
 /// What is set up for a remote over HTTPS.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HttpsReport {
-    /// The credential helpers that Git asks, as its configuration names them.
+    /// The programs of the credential helpers that Git asks. What else its configuration says of them may hold a password.
     pub helpers: Vec<String>,
     /// Whether `CSYNC_GIT_TOKEN` is set.
     pub has_token: bool,
@@ -52,6 +52,7 @@ pub fn https_report(url: &str, network: &Network<'_>) -> HttpsReport {
     {
         helpers.push(helper);
     }
+    let helpers = helpers.iter().map(|helper| program_of(helper)).collect();
     let https = url.starts_with("https://");
     let configured = personal
         .http(&url, "proxy")
@@ -70,8 +71,22 @@ pub fn https_report(url: &str, network: &Network<'_>) -> HttpsReport {
         // One that is empty means that there is to be none.
         proxy: proxy
             .filter(|(proxy, _)| !proxy.is_empty())
-            .map(|(proxy, name)| (address::shown(&proxy), name)),
+            .map(|(proxy, name)| match proxy.contains("://") {
+                true => (address::shown(&proxy), name),
+                false => (address::shown(&format!("http://{proxy}")), name),
+            }),
         authorities,
+    }
+}
+
+/// The program that a credential helper of Git's configuration starts, without what it is told.
+fn program_of(helper: &str) -> String {
+    let line = helper.strip_prefix('!').unwrap_or(helper);
+    let program = line.split_whitespace().next().unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./~+".contains(&byte) || !byte.is_ascii();
+    match program.bytes().all(plain) && !program.is_empty() {
+        true => program.to_owned(),
+        false => "a shell command".to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::core::progress::{Progress, Silent};
 use crate::core::questions::{Nobody, Questions};
@@ -73,6 +73,14 @@ impl Network<'_> {
             .get(name)
             .map(OsString::as_os_str)
             .filter(|value| !value.is_empty())
+    }
+
+    /// What was said, without the token where it was repeated: a server may, and logs of a CI are read by many.
+    pub(in crate::mirror) fn without_token(&self, said: String) -> String {
+        match &self.token {
+            Some(token) if !token.expose_secret().is_empty() => said.replace(token.expose_secret(), "…"),
+            _ => said,
+        }
     }
 
     /// Whether a signal asked to stop.

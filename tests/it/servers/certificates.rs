@@ -1,6 +1,6 @@
 //! A certificate authority to throw away, made once per test program, since keys take their time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::process::run;
@@ -27,20 +27,31 @@ pub fn install(folder: &Path) {
     }
 }
 
+/// Makes an authority that signed nothing, in `folder`.
+pub fn another_authority(folder: &Path) -> PathBuf {
+    openssl(folder, AUTHORITY);
+    folder.join("ca.pem")
+}
+
+/// What makes an authority.
+const AUTHORITY: &str = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -keyout ca.key -out ca.pem \
+    -subj /CN=authority -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign";
+
+fn openssl(folder: &Path, arguments: &str) {
+    run(folder, "openssl", &arguments.split_whitespace().collect::<Vec<_>>());
+}
+
 /// Makes them with openssl.
 fn make() -> Certificates {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let openssl = |arguments: &str| run(folder, "openssl", &arguments.split_whitespace().collect::<Vec<_>>());
+    let openssl = |arguments: &str| openssl(folder, arguments);
     std::fs::write(
         folder.join("extensions"),
         "subjectAltName=DNS:localhost,IP:127.0.0.1,DNS:github.com,DNS:gitlab.com\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n",
     )
     .unwrap();
-    openssl(
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -keyout ca.key -out ca.pem \
-         -subj /CN=authority -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign",
-    );
+    openssl(AUTHORITY);
     openssl(
         "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr \
          -subj /CN=localhost",

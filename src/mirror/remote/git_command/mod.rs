@@ -151,7 +151,8 @@ impl<'n> GitCommandRemote<'n> {
         let failed = |error| MirrorError::io("write a file in", private, error);
         std::fs::create_dir_all(private).map_err(failed)?;
         let mut file = NamedTempFile::new_in(private).map_err(failed)?;
-        let escaped = user.replace('\\', "\\\\").replace('"', "\\\"");
+        // Git refuses to pass on a name that holds a line break.
+        let escaped = user.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         writeln!(
             file,
             "[credential \"{}://{}\"]\n\tusername = \"{escaped}\"",
@@ -164,6 +165,11 @@ impl<'n> GitCommandRemote<'n> {
         Ok((None, Some(file)))
     }
 
+    /// What was said, without secrets.
+    fn clean(&self, said: &str) -> String {
+        self.network.without_token(address::without_secrets(said, &self.url))
+    }
+
     /// What a run that failed tells of, as an error that names the remote and no secret.
     fn failed(&self, outcome: &Outcome) -> MirrorError {
         let location = self.location();
@@ -171,7 +177,7 @@ impl<'n> GitCommandRemote<'n> {
         if self.network.is_stopped() {
             return MirrorError::Interrupted { location };
         }
-        let mut detail = address::without_secrets(&outcome.told.complaint(), &self.url);
+        let mut detail = self.clean(&outcome.told.complaint());
         if outcome.code == Some(USAGE) {
             detail = format!("{detail}; git {OLDEST} or later is needed");
         } else if detail.is_empty() {
@@ -346,8 +352,8 @@ impl<'n> GitCommandRemote<'n> {
                 }
                 let reason = reason.trim_end().trim_end_matches(')');
                 Some(failure::refusal(
-                    &address::without_secrets(reason, &self.url),
-                    &address::without_secrets(&outcome.told.server(), &self.url),
+                    &self.clean(reason),
+                    &self.clean(&outcome.told.server()),
                 ))
             }
             // New, forwarded, or there already: a push that was cut after the server took it.
@@ -393,7 +399,7 @@ impl Remote for GitCommandRemote<'_> {
         if outcome.told.status == Some(413) {
             return Ok(Push::Rejected(Rejection {
                 cause: Refusal::TooLarge,
-                said: address::without_secrets(&outcome.told.complaint(), &self.url),
+                said: self.clean(&outcome.told.complaint()),
             }));
         }
         match self.failed(&outcome) {

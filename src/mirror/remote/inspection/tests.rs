@@ -32,7 +32,7 @@ fn what_git_is_told_for_a_host_is_found() {
 
     let report = https_report("https://t0ken@git.example/me/v.git", &network);
 
-    assert_eq!(report.helpers, ["store", "!gh auth git-credential"]);
+    assert_eq!(report.helpers, ["store", "gh"]);
     assert_eq!(
         report.proxy,
         Some(("http://proxy:3128".to_owned(), "http.proxy".to_owned()))
@@ -42,6 +42,30 @@ fn what_git_is_told_for_a_host_is_found() {
         Some((home.path().join("ca.pem"), "http.sslCAInfo".to_owned()))
     );
     assert!(git_version(&network).unwrap().starts_with(|c: char| c.is_ascii_digit()));
+}
+
+#[test]
+fn p18_what_people_write_into_a_helper_or_a_proxy_is_not_shown() {
+    let home = tempfile::tempdir().unwrap();
+    for (helper, shown) in [
+        ("!f() { echo username=x; echo password=s3cret; }; f", "a shell command"),
+        ("!TOKEN=s3cret helper", "a shell command"),
+        ("/opt/helper --token s3cret", "/opt/helper"),
+        ("store --file ~/s3cret", "store"),
+    ] {
+        let config = format!("[credential]\n\thelper = \"{helper}\"\n");
+        let report = https_report("https://git.example/v.git", &network(home.path(), &config, &[]));
+        assert_eq!(report.helpers, [shown]);
+    }
+    for proxy in [
+        "ana:s3cret@proxy:3128",
+        "s3cret@proxy:3128",
+        "http://ana:s3/cret@proxy:3128",
+    ] {
+        let network = network(home.path(), "", &[("https_proxy", proxy)]);
+        let (shown, _) = https_report("https://git.example/v.git", &network).proxy.unwrap();
+        assert_eq!(shown, "http://proxy:3128");
+    }
 }
 
 #[test]

@@ -46,10 +46,22 @@ pub(super) fn trust(url: &str, network: &Network<'_>, personal: &Personal) -> Re
         .flatten()
         .flatten()
     {
-        // Other things may be in there.
-        let _ = library::trust(&entry.path());
+        // Only what OpenSSL would find there: other things may be in such a folder, the server's own certificate among them.
+        if is_hashed(&entry.file_name().to_string_lossy()) {
+            let _ = library::trust(&entry.path());
+        }
     }
     Ok(())
+}
+
+/// Whether a file has a name as `openssl rehash` gives it: eight hexadecimal digits, a dot and a number.
+fn is_hashed(name: &str) -> bool {
+    name.split_once('.').is_some_and(|(hash, number)| {
+        hash.len() == 8
+            && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// Why OpenSSL refused a certificate, in words. `said` is libgit2's.

@@ -188,7 +188,7 @@ impl<'c, 'n> Conversation<'c, 'n> {
 
     /// What is said, without secrets and of a sane length.
     pub(super) fn clean(&self, said: &str) -> String {
-        let mut clean = address::without_secrets(said, self.url);
+        let mut clean = self.network.without_token(address::without_secrets(said, self.url));
         if let Way::Proxy(proxy) = &self.road.way {
             clean = address::without_secrets(&clean, proxy);
         }
