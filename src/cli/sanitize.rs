@@ -53,6 +53,26 @@ pub fn line(one: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same of JSON: what could drive a terminal is written as `\u202e`, which is the same value to whoever reads it.
+#[must_use]
+pub fn json(text: &str) -> Cow<'_, str> {
+    let Some(first) = first_unsafe(text) else {
+        return Cow::Borrowed(text);
+    };
+    let mut safe = text[..first].to_owned();
+    // What is not safe stands inside a string, since all else in JSON is.
+    for character in text[first..].chars() {
+        if is_safe(character) {
+            safe.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(safe, "\\u{unit:04x}").expect("writing to a String cannot fail");
+            }
+        }
+    }
+    Cow::Owned(safe)
+}
+
 /// Where the first character that [`text`] must look at stands.
 fn first_unsafe(text: &str) -> Option<usize> {
     // Most lines are printable ASCII; those are passed by their bytes.
@@ -137,6 +157,17 @@ mod tests {
             Just('👩'),
         ];
         proptest::collection::vec(character, 0..40).prop_map(String::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn p23_no_json_drives_the_terminal(hostile in hostile_text()) {
+            let value = serde_json::json!({ &hostile: [&hostile] });
+            let plain = format!("{value:#}");
+            let safe = json(&plain);
+            prop_assert!(!safe.chars().any(drives_a_terminal), "{safe}");
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+        }
     }
 
     proptest! {

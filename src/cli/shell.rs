@@ -11,6 +11,7 @@ use super::failures;
 use super::progress;
 use super::prompts::{Prompter, prompter};
 use super::questions::Asked;
+use super::sanitize;
 use super::terminal::Terminal;
 use super::times;
 use crate::config::{Config, Environment, Paths};
@@ -102,7 +103,7 @@ impl Shell {
     /// # Errors
     /// As [`Shell::print`].
     pub fn print_json(&self, value: &serde_json::Value) -> Result<()> {
-        self.print(&format!("{value:#}\n"))
+        self.print(&sanitize::json(&format!("{value:#}\n")))
     }
 
     /// Tells `text` on standard error, unless only errors are to be told.

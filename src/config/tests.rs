@@ -174,6 +174,22 @@ fn a_wrong_variable_is_named() {
     ");
 }
 
+/// People put the tokens of hosts where the user's name stands. What follows is their beginning, which the hosts made known.
+#[test]
+fn p18_a_token_in_a_remote_is_refused_and_not_repeated() {
+    for token in [
+        "ghp_s3cret0123456789",
+        "github_pat_s3cret",
+        "gho_s3cret",
+        "glpat-s3cret",
+        "ATBBs3cret",
+        "a/s3cret:s3cret",
+    ] {
+        let complaint = complaint(&format!("remote = \"https://{token}@host/x.git\"\n"));
+        assert!(!complaint.contains("s3cret"), "{complaint}");
+    }
+}
+
 #[test]
 fn p18_a_password_in_a_remote_is_refused_and_not_repeated() {
     let complaint = complaint("remote = \"https://ana:hunter2@example.org/vault.git\"\n");

@@ -230,13 +230,32 @@ impl fmt::Display for Value {
     }
 }
 
-/// Whether a remote is a URL whose user part has a password: `scheme://user:password@host/…`.
+/// What the tokens of GitHub, GitLab and Bitbucket begin with.
+const TOKENS: [&str; 10] = [
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "gldt-",
+    "glcbt-",
+    "ATBB",
+];
+
+/// Whether a remote is a URL whose user part has a password: `scheme://user:password@host/…`, or is one of a host's tokens.
 fn has_password(remote: &str) -> bool {
-    let Some((_, rest)) = remote.split_once("://") else {
+    let Some((scheme, rest)) = remote.split_once("://") else {
         return false;
     };
-    let host = rest.split('/').next().unwrap_or(rest);
-    host.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    // Where a password holds a slash, against the rules, the user part ends behind it.
+    let host = match scheme.to_ascii_lowercase().starts_with("http") {
+        true => rest,
+        false => rest.split('/').next().unwrap_or(rest),
+    };
+    host.rsplit_once('@')
+        .is_some_and(|(user, _)| user.contains(':') || TOKENS.iter().any(|token| user.starts_with(token)))
 }
 
 fn quoted(text: &str) -> String {

@@ -340,7 +340,8 @@ fn p18_a_token_that_a_server_repeats_is_not_told(transport: &'static str) {
     let hook = world.server.bare("vault.git").join("hooks/pre-receive");
     std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
     write_script(&hook, &format!("#!/bin/sh\necho 'unwanted: {}' >&2\nexit 1\n", TOKEN.1));
-    let ana = world.with_token("ana");
+    let mut ana = world.with_token("ana");
+    ana.set("CSYNC_LOG", "trace");
     let run = ana.csync(&["-vvv", "init", &world.url(), "--device", "ana", "--no-passphrase"]);
     assert_ne!(run.code, 0, "{}", run.stderr);
     assert!(run.stderr.contains("unwanted: …"), "{}", run.stderr);
@@ -374,6 +375,21 @@ fn an_authority_may_be_named_in_many_ways(transport: &'static str) {
         let run = init(&ana, &url);
         assert_eq!(run.code, 0, "{variable:?} {setting:?}: {}", run.stderr);
     }
+    // Of a folder, what `openssl rehash` has named, as OpenSSL does.
+    let folder = world.folder.path().join("authorities");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(ca, folder.join("leaf.pem")).unwrap();
+    let mut carol = world.with_token("carol");
+    carol.set("GIT_SSL_CAINFO", "");
+    carol.set("GIT_SSL_CAPATH", &folder);
+    init(&carol, &world.url()).fails(16);
+    let hash = std::process::Command::new("openssl")
+        .args(["x509", "-noout", "-hash", "-in", ca])
+        .output()
+        .unwrap();
+    let hash = String::from_utf8(hash.stdout).unwrap();
+    std::fs::copy(ca, folder.join(format!("{}.0", hash.trim()))).unwrap();
+    init(&carol, &world.url()).ok();
     let mut bob = world.with_token("bob");
     bob.set("GIT_SSL_CAINFO", "/nonexistent/ca.pem");
     let run = init(&bob, &world.url()).fails(16);

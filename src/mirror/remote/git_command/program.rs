@@ -41,6 +41,7 @@ const PROTOCOLS: [&str; 4] = ["https", "http", "ssh", "git"];
 /// - `protocol.version`: version 0 tells all branches in its greeting, so that a fetch that finds nothing new is one request.
 /// - `gc.auto`, `maintenance.auto`, `fetch.writeCommitGraph`: csync consolidates the mirror itself.
 /// - `fetch.unpackLimit`: what arrives stays one pack, as with libgit2, however little it is.
+/// - `transfer.advertiseSID`: it would tell the server a hash of this machine's name.
 /// - `core.fsync`: what arrives is on the disk before a reference names it.
 const SETTINGS: &[&str] = &[
     "core.hooksPath=/dev/null",
@@ -63,6 +64,7 @@ const SETTINGS: &[&str] = &[
     "push.negotiate=false",
     "push.pushOption=",
     "push.useForceIfIncludes=false",
+    "transfer.advertiseSID=false",
     "color.ui=false",
 ];
 
