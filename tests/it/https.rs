@@ -375,7 +375,10 @@ fn an_authority_may_be_named_in_many_ways(transport: &'static str) {
         let run = init(&ana, &url);
         assert_eq!(run.code, 0, "{variable:?} {setting:?}: {}", run.stderr);
     }
-    // Of a folder, what `openssl rehash` has named, as OpenSSL does.
+    // Of a folder, what `openssl rehash` has named, as OpenSSL does. (Git may have been built with another library.)
+    if transport == "git" {
+        return;
+    }
     let folder = world.folder.path().join("authorities");
     std::fs::create_dir(&folder).unwrap();
     std::fs::copy(ca, folder.join("leaf.pem")).unwrap();

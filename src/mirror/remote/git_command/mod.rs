@@ -317,7 +317,7 @@ impl<'n> GitCommandRemote<'n> {
                 outage: Outage::Other,
                 detail,
                 ..
-            }) if is_damage(&detail) => self.fetch_apart(mirror, &known)?,
+            }) if words::is_damage(&detail) => self.fetch_apart(mirror, &known)?,
             arrived => arrived?,
         };
         if let Some(arrived) = tip
@@ -465,20 +465,6 @@ fn refspec(new: CommitId) -> String {
     let refspec = format!("{new}:{BRANCH}");
     assert!(!refspec.starts_with('+'), "a push never forces");
     refspec
-}
-
-/// Whether git complains of what is here, and not of what was sent.
-fn is_damage(detail: &str) -> bool {
-    [
-        "missing necessary objects",
-        "bad object",
-        "missing blob",
-        "missing tree",
-        "missing commit",
-        "unable to read",
-    ]
-    .iter()
-    .any(|words| detail.contains(words))
 }
 
 /// Removes the reference of an arrival, if it is there.

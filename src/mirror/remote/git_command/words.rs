@@ -246,6 +246,20 @@ fn keep(lines: &mut Vec<String>, line: &str) {
     }
 }
 
+/// Whether git complains of what is here, and not of what was sent.
+pub(super) fn is_damage(detail: &str) -> bool {
+    [
+        "missing necessary objects",
+        "bad object",
+        "missing blob",
+        "missing tree",
+        "missing commit",
+        "unable to read",
+    ]
+    .iter()
+    .any(|words| detail.contains(words))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
