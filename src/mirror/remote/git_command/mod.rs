@@ -89,8 +89,8 @@ impl<'n> GitCommandRemote<'n> {
             location: self.location(),
         })?;
         let _given = self.give_credentials(&mut git)?;
-        if let Some(server) = &self.parts.server {
-            git.verify(server);
+        if self.parts.server.is_some() {
+            git.verify(&self.parts.plain);
         }
         let mut command = git.command(folder);
         command.args(arguments).arg("--").arg(&self.parts.plain).args(refspecs);

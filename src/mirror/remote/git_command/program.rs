@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::plain::Server;
 use crate::mirror::remote::Network;
 
 /// The variables of Git that a person sets for all their repositories. All others are left out: csync may run inside a hook
@@ -156,11 +155,13 @@ impl Git {
     }
 
     /// Has certificates judged, whatever the person told Git: what is synced is encrypted, what signs in is not. As with
-    /// libgit2, an authority of one's own is named.
-    pub(super) fn verify(&mut self, server: &Server) {
+    /// libgit2, an authority of one's own is named. `address`: that of the server, for which nothing more exact can be set.
+    pub(super) fn verify(&mut self, address: &str) {
         self.variables.remove("GIT_SSL_NO_VERIFY");
         self.set("http.sslVerify=true".into());
-        self.set(format!("http.{}://{}/.sslVerify=true", server.scheme, server.host).into());
+        // What stands behind the first `=` would be the value.
+        let address = address.split('=').next().unwrap_or_default();
+        self.set(format!("http.{address}.sslVerify=true").into());
     }
 
     /// A run of git on the repository in `folder`.
