@@ -166,7 +166,7 @@ mod tests {
             let plain = format!("{value:#}");
             let safe = json(&plain);
             prop_assert!(!safe.chars().any(drives_a_terminal), "{safe}");
-            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).ok(), Some(value));
         }
     }
 

@@ -318,11 +318,8 @@ fn p18_a_token_is_not_shown_to_a_server_without_a_certificate(transport: &'stati
     let mut ana = world.with_token("ana");
     // Whatever the person's Git is told, and however exactly.
     configure(&ana, "http.sslVerify", "false");
-    configure(
-        &ana,
-        &format!("http.https://localhost:{}/.sslVerify", world.server.port()),
-        "false",
-    );
+    configure(&ana, &format!("http.{}.sslVerify", world.server.url(None, "")), "false");
+    configure(&ana, &format!("http.{}.sslVerify", world.url()), "false");
     ana.set("GIT_SSL_NO_VERIFY", "1");
     // The authority of somebody else.
     ana.set("GIT_SSL_CAINFO", certificates::another_authority(world.folder.path()));

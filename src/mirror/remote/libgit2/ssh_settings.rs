@@ -1,7 +1,7 @@
 //! What OpenSSH's configuration says about a host, as far as libgit2 can heed it.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::mirror::remote::ssh::config::{self, Asked, IdentityAgent, StrictChecking};
 use crate::mirror::remote::ssh::known_hosts::{self, HostName, SSH_PORT};
@@ -55,7 +55,7 @@ impl SshSettings {
                 || known_hosts::files(&network.home),
                 |said| said.known_hosts_files(&network.home),
             ),
-            remember_in: theirs.into_iter().next(),
+            remember_in: theirs.into_iter().next().filter(|file| *file != Path::new("/dev/null")),
             hashed: said.is_some_and(|said| said.hash_known_hosts),
             may_ask: said.is_none_or(|said| said.strict_host_key_checking != StrictChecking::Yes),
             user: said

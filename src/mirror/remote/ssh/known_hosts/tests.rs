@@ -231,6 +231,8 @@ fn files_are_read_in_order_and_a_missing_one_is_no_fault() {
     assert_eq!(read.len(), 1);
     assert_eq!(read[0].path, paths[1]);
     assert_eq!(failed.len(), 1, "a folder is there and cannot be read");
+    let (read, failed) = load(&[PathBuf::from("/dev/null")]);
+    assert_eq!((read.len(), failed.len()), (0, 0), "the way to say that there is none");
     assert_eq!(files(home.path())[..2], paths);
 }
 
